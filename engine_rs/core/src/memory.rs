@@ -1,0 +1,77 @@
+//! How much memory a run may hold: whatever grows with the input is reserved here before it is allocated.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// An account of bytes with an optional ceiling, shared by all threads of a run.
+#[derive(Debug)]
+pub struct Budget {
+    limit_bytes: u64,
+    used_bytes: AtomicU64,
+    peak_bytes: AtomicU64,
+}
+
+impl Budget {
+    /// An account with a ceiling, or without one.
+    pub fn new(limit_bytes: Option<u64>) -> Budget {
+        Budget {
+            limit_bytes: limit_bytes.unwrap_or(u64::MAX),
+            used_bytes: AtomicU64::new(0),
+            peak_bytes: AtomicU64::new(0),
+        }
+    }
+
+    /// Takes `bytes` for `step`.
+    ///
+    /// # Errors
+    /// MEMORY_LIMIT, naming the step and a limit that this reservation would have fitted in.
+    pub fn reserve(&self, step: &'static str, bytes: u64) -> Result<()> {
+        let used = self.used_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        if used > self.limit_bytes {
+            self.used_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            let text = format!(
+                "the memory limit of {} bytes is too small for {step}: at least {used} bytes are needed; raise memory_limit",
+                self.limit_bytes
+            );
+            return Err(Error::new(ErrorKind::MemoryLimit, text)
+                .with("step", step)
+                .with("limit_bytes", self.limit_bytes)
+                .with("needed_bytes", used));
+        }
+        self.peak_bytes.fetch_max(used, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Gives `bytes` back.
+    pub fn release(&self, bytes: u64) {
+        self.used_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes reserved now.
+    pub fn used_bytes(&self) -> u64 {
+        self.used_bytes.load(Ordering::Relaxed)
+    }
+
+    /// The most bytes that were reserved at once.
+    pub fn peak_bytes(&self) -> u64 {
+        self.peak_bytes.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reservation_over_the_limit_names_step_and_need_and_takes_nothing() {
+        let budget = Budget::new(Some(100));
+        budget.reserve("first", 60).unwrap();
+        let error = budget.reserve("second", 60).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::MemoryLimit);
+        assert!(error.message().contains("second") && error.message().contains("120"));
+        assert_eq!((budget.used_bytes(), budget.peak_bytes()), (60, 60));
+        budget.release(60);
+        assert_eq!(budget.used_bytes(), 0);
+    }
+}
