@@ -105,7 +105,8 @@ impl Context {
         let options: Options =
             serde_json::from_str(text).map_err(|error| Error::argument(format!("context options: {error}")))?;
         if options.version != 1 {
-            let text = format!("context options: version {} is not known; this engine reads version 1", options.version);
+            let text =
+                format!("context options: version {} is not known; this engine reads version 1", options.version);
             return Err(Error::argument(text));
         }
         if options.threads == Some(0) || options.batch_rows == Some(0) {

@@ -5,10 +5,21 @@
 
 pub mod context;
 pub mod error;
+pub mod hash;
 pub mod memory;
+pub mod stats;
+pub mod units;
+pub mod workers;
 
 pub mod log;
+
+pub mod cases;
+
+pub mod measure;
+
+pub mod plan;
 pub mod run;
+pub mod tables;
 
 /// The engine's version.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,15 +1,365 @@
-//! (being built)
-use arrow_array::RecordBatchReader;
-use crate::context::Context;
-use crate::error::{Error, Result};
-use crate::log::Log;
-/// The tables of a run.
-pub struct MiningResult {}
-impl MiningResult {
-    /// A table.
-    pub fn table(&self, _name: &str) -> Result<Box<dyn RecordBatchReader + Send>> { Err(Error::internal("being built")) }
-    /// Info as JSON.
-    pub fn info(&self) -> String { String::new() }
+//! How is a plan answered? One reading of the log, folds on every thread, then tables.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use arrow_array::{RecordBatch, RecordBatchIterator, RecordBatchReader};
+use serde_json::json;
+
+use crate::cases::batch::Fold;
+use crate::cases::grouped::{Edges, Grouper, stitch};
+use crate::cases::layout::{Layout, Summary, decide, has_duplicates, looks_grouped, run_starts};
+use crate::cases::partition::{Assembler, Chunk, Partitioner, Partitioning};
+use crate::context::{Context, Phase};
+use crate::error::{Error, Result, guarded};
+use crate::log::encode::{Encoded, Encoder, Labels};
+use crate::log::normalise::{Normaliser, NullTally};
+use crate::log::source::Task;
+use crate::log::{Log, dropped_json};
+use crate::measure::cases::CasesTable;
+use crate::measure::folds::Folds;
+use crate::plan::{MEASURES, Plan};
+use crate::tables::{Tables, finish};
+use crate::workers::{self, FirstError};
+
+/// The tables of a run and how it went.
+pub struct MiningResult {
+    tables: Vec<(&'static str, Table)>,
+    info: serde_json::Value,
 }
-/// Mines.
-pub fn mine(_log: &Log, _plan: &str, _ctx: &Context) -> Result<MiningResult> { Err(Error::internal("being built")) }
+
+/// A table: small ones are made, `cases` is made while it is read.
+pub enum Table {
+    /// All rows.
+    Batch(RecordBatch),
+    /// One row per case.
+    Cases(Arc<CasesTable>),
+}
+
+impl MiningResult {
+    /// The names of the tables.
+    pub fn names(&self) -> Vec<&'static str> {
+        self.tables.iter().map(|(name, _)| *name).collect()
+    }
+
+    /// A stream over the table `name`; it may be asked for again and outlives the result.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT for a table that the plan did not ask for.
+    pub fn table(&self, name: &str) -> Result<Box<dyn RecordBatchReader + Send>> {
+        match self.tables.iter().find(|(known, _)| *known == name) {
+            Some((_, Table::Batch(batch))) => {
+                let schema = batch.schema();
+                Ok(Box::new(RecordBatchIterator::new(vec![Ok(batch.clone())], schema)))
+            }
+            Some((_, Table::Cases(cases))) => Ok(Box::new(cases.reader())),
+            None if MEASURES.contains(&name) => {
+                let text = format!("the plan did not ask for {name:?}; it has: {}", self.names().join(", "));
+                Err(Error::argument(text))
+            }
+            None => {
+                Err(Error::argument(format!("there is no table {name:?}; tables are: {}", self.names().join(", "))))
+            }
+        }
+    }
+
+    /// Layout, rows, threads, phases with seconds, as JSON.
+    pub fn info(&self) -> String {
+        self.info.to_string()
+    }
+}
+
+/// Answers a plan.
+///
+/// # Errors
+/// Everything that [`crate::error::ErrorKind`] lists.
+pub fn mine(log: &Log, plan: &str, context: &Context) -> Result<MiningResult> {
+    let outcome = guarded(|| {
+        let plan = Plan::parse(plan)?;
+        Run {
+            log,
+            plan: &plan,
+            context,
+            labels: Labels::default(),
+            nulls: NullTally::default(),
+            phases: Mutex::default(),
+        }
+        .answer()
+    });
+    context.enter(Phase::Idle, 0);
+    outcome
+}
+
+struct Run<'a> {
+    log: &'a Log,
+    plan: &'a Plan,
+    context: &'a Context,
+    labels: Labels,
+    nulls: NullTally,
+    phases: Mutex<Vec<(&'static str, f64)>>,
+}
+
+/// The folds of all threads after the whole log, and what the layout turned out to be.
+struct Folded<'a> {
+    folds: Vec<Folds<'a>>,
+    layout: Layout,
+}
+
+impl Run<'_> {
+    fn answer(self) -> Result<MiningResult> {
+        self.context.check_cancelled()?;
+        self.log.roles()?;
+        Folds::new(self.plan, self.log.spec().negative, &self.labels, self.context)?;
+        let grouped = self.looks_grouped();
+        let mut attempts = vec![if grouped { "case" } else { "partitioned" }];
+        let mut folded = if grouped { self.read_grouped()? } else { None };
+        if folded.is_none() {
+            if grouped {
+                attempts.push("partitioned");
+            }
+            folded = Some(self.read_partitioned()?);
+        }
+        let Folded { folds, layout } = folded.ok_or_else(|| Error::internal("no reading was made"))?;
+        self.log.note_dropped(self.nulls.rows());
+        let rows = folds.iter().map(|folds| folds.overview.events).sum::<u64>();
+        let types = &self.log.roles()?.types;
+        let tables = self.timed("finishing", || {
+            self.context.enter(Phase::Finishing, 0);
+            let tables = Tables {
+                plan: self.plan,
+                types,
+                names: self.labels.list(),
+                dropped: self.nulls.rows(),
+                layout,
+                context: self.context,
+            };
+            finish(folds, &tables)
+        })?;
+        let phases = self.phases.lock().unwrap_or_else(PoisonError::into_inner);
+        let info = json!({
+            "layout": layout.name(),
+            "rows": rows,
+            "dropped_rows": dropped_json(&self.nulls.rows(), types.has_start),
+            "threads": self.context.threads(),
+            "grouping": attempts,
+            "naive_timestamps": types.zone.is_none(),
+            "phases": phases.iter().map(|(name, seconds)| json!({"name": name, "seconds": seconds})).collect::<Vec<_>>(),
+            "peak_reserved_bytes": self.context.memory().peak_bytes(),
+        });
+        Ok(MiningResult { tables, info })
+    }
+
+    fn timed<R>(&self, name: &'static str, work: impl FnOnce() -> Result<R>) -> Result<R> {
+        let start = Instant::now();
+        let outcome = work();
+        let seconds = start.elapsed().as_secs_f64();
+        self.phases.lock().unwrap_or_else(PoisonError::into_inner).push((name, seconds));
+        outcome
+    }
+
+    /// A look at the first rows. A source that can be read only once is partitioned at once: there is no second try.
+    fn looks_grouped(&self) -> bool {
+        let source = self.log.source();
+        let look = || -> Result<bool> {
+            let roles = self.log.roles()?;
+            let Some(batch) = source.peek(&roles.columns, self.context.batch_rows())? else { return Ok(false) };
+            let batch = batch.slice(0, batch.num_rows().min(self.context.batch_rows()));
+            let (labels, nulls) = (Labels::default(), NullTally::default());
+            let events = Normaliser::new(roles, self.log.spec(), &nulls).apply(&batch, 0, None)?;
+            let mut encoder = Encoder::new(&labels, &roles.types)?;
+            Ok(looks_grouped(&encoder.encode(&events, 0)?))
+        };
+        // An error here will come again, and be reported with its place, when the rows are read in earnest.
+        source.reopens() && look().unwrap_or(false)
+    }
+
+    fn new_folds(&self) -> Result<Folds<'_>> {
+        Folds::new(self.plan, self.log.spec().negative, &self.labels, self.context)
+    }
+
+    /// The reading for rows of a case lying together; none if they turn out not to.
+    fn read_grouped(&self) -> Result<Option<Folded<'_>>> {
+        let groupers = self.read(|| Ok(Grouper::new(self.new_folds()?)))?;
+        let (mut folds, mut keys, mut edges) = (Vec::new(), Vec::new(), Vec::<Edges>::new());
+        for grouper in groupers {
+            folds.push(grouper.fold);
+            keys.push(grouper.keys);
+            edges.extend(grouper.edges);
+        }
+        let first = folds.first_mut().ok_or_else(|| Error::internal("no thread has read"))?;
+        let seams = stitch(&mut edges, first)?;
+        let lists: Vec<&[u64]> = keys.iter().chain([&seams]).map(Vec::as_slice).collect();
+        if has_duplicates(&lists) {
+            self.nulls.reset();
+            return Ok(None);
+        }
+        Ok(Some(Folded { folds, layout: Layout::Case }))
+    }
+
+    /// The reading for rows in any order.
+    fn read_partitioned(&self) -> Result<Folded<'_>> {
+        let partitioning = Partitioning::for_rows(self.log.source().rows());
+        let splitters = self.read(|| Ok(Splitter::new(partitioning, self.plan.cases, self.context)))?;
+        let (mut chunks, mut summaries) = (Vec::new(), Vec::new());
+        for splitter in splitters {
+            chunks.extend(splitter.chunks);
+            summaries.extend(splitter.summaries);
+        }
+        chunks.sort_by_key(|chunk| chunk.first_order);
+        summaries.sort_by_key(|summary| summary.seq);
+        let rows = summaries.iter().map(|summary| summary.rows).sum();
+        let (folds, cases) = self.timed("mining", || self.mine_partitions(&chunks, partitioning, rows))?;
+        let held = chunks.iter().map(|chunk| chunk.size_bytes() as u64).sum();
+        self.context.memory().release(held);
+        Ok(Folded { folds, layout: decide(&summaries, cases) })
+    }
+
+    fn mine_partitions(
+        &self,
+        chunks: &[Chunk],
+        partitioning: Partitioning,
+        rows: u64,
+    ) -> Result<(Vec<Folds<'_>>, u64)> {
+        self.context.enter(Phase::Mining, rows);
+        let next = AtomicU64::new(0);
+        let parts = workers::on_all(self.context, |_| {
+            let mut folds = self.new_folds()?;
+            let mut assembler = Assembler::default();
+            let mut cases = 0;
+            loop {
+                self.context.check_cancelled()?;
+                let partition = next.fetch_add(1, Ordering::Relaxed) as usize;
+                if partition >= partitioning.count() {
+                    return Ok((folds, cases));
+                }
+                let (events, found) = assembler.assemble(chunks, partition, &mut folds)?;
+                cases += found;
+                self.context.advance(events);
+            }
+        })?;
+        let cases = parts.iter().map(|(_, cases)| cases).sum();
+        Ok((parts.into_iter().map(|(folds, _)| folds).collect(), cases))
+    }
+
+    /// Reads the log through into one sink per thread.
+    fn read<S: Sink>(&self, sink: impl Fn() -> Result<S> + Sync) -> Result<Vec<S>> {
+        self.timed("reading", || {
+            let (roles, source) = (self.log.roles()?, self.log.source());
+            let queue = source.open(&roles.columns, &roles.dictionary(), self.context.batch_rows())?;
+            self.context.enter(Phase::Reading, source.rows().unwrap_or(0));
+            let errors = FirstError::default();
+            let sinks = workers::on_all(self.context, |_| {
+                let mut sink = sink()?;
+                let mut encoder = Encoder::new(&self.labels, &roles.types)?;
+                let mut normaliser = Normaliser::new(roles, self.log.spec(), &self.nulls);
+                while !errors.is_set() {
+                    let task = match queue.next() {
+                        Ok(Some(task)) => task,
+                        Ok(None) => break,
+                        // Only a stream fails between tasks, and after its last one.
+                        Err(error) => {
+                            errors.note(u64::MAX, error);
+                            break;
+                        }
+                    };
+                    let seq = task.seq;
+                    if let Err(error) = guarded(|| self.read_task(task, &mut normaliser, &mut encoder, &mut sink)) {
+                        // Tasks before this one are all under way and will still report what is wrong with them: the
+                        // error that is reported is the first in the input, whatever the threads' timing.
+                        errors.note(seq, error);
+                        break;
+                    }
+                }
+                Ok(sink)
+            })?;
+            match errors.take() {
+                Some(error) => Err(error),
+                None => self.nulls.check(self.log.spec()).map(|()| sinks),
+            }
+        })
+    }
+
+    fn read_task<S: Sink>(
+        &self,
+        task: Task,
+        normaliser: &mut Normaliser<'_>,
+        encoder: &mut Encoder<'_>,
+        sink: &mut S,
+    ) -> Result<()> {
+        sink.begin(task.seq);
+        let mut row = task.first_row;
+        for batch in task.batches {
+            let batch = batch?;
+            for from in (0..batch.num_rows()).step_by(self.context.batch_rows()) {
+                self.context.check_cancelled()?;
+                let part = batch.slice(from, self.context.batch_rows().min(batch.num_rows() - from));
+                let events = normaliser.apply(&part, row, task.path.as_ref())?;
+                sink.push(&encoder.encode(&events, row)?)?;
+                row += part.num_rows() as u64;
+                self.context.advance(part.num_rows() as u64);
+            }
+        }
+        sink.end();
+        Ok(())
+    }
+}
+
+/// Takes in the encoded batches of one thread, task by task.
+trait Sink: Send {
+    fn begin(&mut self, seq: u64);
+    fn push(&mut self, batch: &Encoded<'_>) -> Result<()>;
+    fn end(&mut self);
+}
+
+impl<F: Fold> Sink for Grouper<F> {
+    fn begin(&mut self, seq: u64) {
+        Grouper::begin(self, seq);
+    }
+
+    fn push(&mut self, batch: &Encoded<'_>) -> Result<()> {
+        Grouper::push(self, batch)
+    }
+
+    fn end(&mut self) {
+        Grouper::end(self);
+    }
+}
+
+/// Puts the batches of one thread aside, split by partition.
+struct Splitter<'a> {
+    partitioner: Partitioner,
+    context: &'a Context,
+    chunks: Vec<Chunk>,
+    summaries: Vec<Summary>,
+    runs: Vec<u32>,
+}
+
+impl<'a> Splitter<'a> {
+    fn new(partitioning: Partitioning, with_rows: bool, context: &'a Context) -> Splitter<'a> {
+        let partitioner = Partitioner::new(partitioning, with_rows);
+        Splitter { partitioner, context, chunks: Vec::new(), summaries: Vec::new(), runs: Vec::new() }
+    }
+}
+
+impl Sink for Splitter<'_> {
+    fn begin(&mut self, seq: u64) {
+        self.summaries.push(Summary::new(seq));
+    }
+
+    fn push(&mut self, batch: &Encoded<'_>) -> Result<()> {
+        if batch.keys.is_empty() {
+            return Ok(());
+        }
+        run_starts(batch, &mut self.runs);
+        if let Some(summary) = self.summaries.last_mut() {
+            summary.add(batch, self.runs.len());
+        }
+        let chunk = self.partitioner.split(batch);
+        self.context.memory().reserve("the partitions", chunk.size_bytes() as u64)?;
+        self.chunks.push(chunk);
+        Ok(())
+    }
+
+    fn end(&mut self) {}
+}

@@ -1,0 +1,76 @@
+//! What does a measure see? Some whole cases, column by column, events in order.
+
+use crate::error::Result;
+use crate::log::encode::ByteList;
+use crate::log::text::TextColumn;
+
+/// Some whole cases. Case `i` holds the events `offsets[i]..offsets[i + 1]`, ordered by time.
+#[derive(Clone, Copy)]
+pub struct CaseBatch<'a> {
+    /// n + 1 positions.
+    pub offsets: &'a [u32],
+    /// Activity code per event.
+    pub codes: &'a [u32],
+    /// Timestamp per event.
+    pub times: &'a [i64],
+    /// Start timestamp per event, where the log has them.
+    pub starts: Option<&'a [i64]>,
+    /// Key per case.
+    pub keys: &'a [u64],
+    /// Id per case, where keys are hashes.
+    pub ids: Ids<'a>,
+    /// Where each case's first event stands in the input.
+    pub orders: &'a [u64],
+}
+
+/// The texts of case ids.
+#[derive(Clone, Copy)]
+pub enum Ids<'a> {
+    /// The keys are the ids.
+    Keys,
+    /// Case `i`'s id stands in row `rows[i]` of a column.
+    Rows {
+        /// The column.
+        column: &'a TextColumn,
+        /// A row of each case.
+        rows: &'a [u32],
+    },
+    /// Case `i`'s id is `list[at[i]]`.
+    List {
+        /// The ids.
+        list: &'a ByteList,
+        /// Position of each case's id.
+        at: &'a [u32],
+    },
+}
+
+impl CaseBatch<'_> {
+    /// How many cases there are.
+    pub fn cases(&self) -> usize {
+        self.offsets.len() - 1
+    }
+
+    /// The events of case `i`.
+    #[inline]
+    pub fn events(&self, i: usize) -> std::ops::Range<usize> {
+        self.offsets[i] as usize..self.offsets[i + 1] as usize
+    }
+
+    /// The text id of case `i`, where ids are text.
+    pub fn id(&self, i: usize) -> Option<&[u8]> {
+        match self.ids {
+            Ids::Keys => None,
+            Ids::Rows { column, rows } => Some(column.value(rows[i] as usize)),
+            Ids::List { list, at } => Some(list.get(at[i] as usize)),
+        }
+    }
+}
+
+/// Whatever takes in cases.
+pub trait Fold: Send {
+    /// Takes in some cases. Which cases come together, and in which order, must not show in any result.
+    ///
+    /// # Errors
+    /// Those of the measures: memory, callbacks, times out of range.
+    fn fold(&mut self, batch: &CaseBatch<'_>) -> Result<()>;
+}

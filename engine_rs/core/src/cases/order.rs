@@ -1,0 +1,122 @@
+//! In which order do the events of a case come? By timestamp, then `order_by`, then input position: a total order.
+
+use crate::log::encode::ByteList;
+
+/// Space for the reordered events of a batch, used again and again.
+#[derive(Default)]
+pub struct Orderer {
+    codes: Vec<u32>,
+    times: Vec<i64>,
+    starts: Vec<i64>,
+    places: Vec<u32>,
+}
+
+/// The columns of a batch after ordering.
+pub struct Ordered<'a> {
+    /// Activity code per event.
+    pub codes: &'a [u32],
+    /// Timestamp per event.
+    pub times: &'a [i64],
+    /// Start timestamp per event.
+    pub starts: Option<&'a [i64]>,
+}
+
+impl Orderer {
+    /// Orders the events of each case. `offsets` cut the columns into cases; columns that are in order already are
+    /// handed back as they are.
+    pub fn order<'a>(
+        &'a mut self,
+        offsets: &[u32],
+        codes: &'a [u32],
+        times: &'a [i64],
+        starts: Option<&'a [i64]>,
+        ties: Option<&ByteList>,
+    ) -> Ordered<'a> {
+        let Some(first) = first_unordered(offsets, times, ties) else { return Ordered { codes, times, starts } };
+        self.codes.clear();
+        self.codes.extend_from_slice(codes);
+        self.times.clear();
+        self.times.extend_from_slice(times);
+        self.starts.clear();
+        self.starts.extend_from_slice(starts.unwrap_or(&[]));
+        for pair in offsets[first..].windows(2) {
+            let (from, to) = (pair[0] as usize, pair[1] as usize);
+            if !in_order(&times[from..to], from, ties) {
+                self.sort_case(from, to, codes, times, starts, ties);
+            }
+        }
+        Ordered { codes: &self.codes, times: &self.times, starts: starts.map(|_| &self.starts[..]) }
+    }
+
+    fn sort_case(
+        &mut self,
+        from: usize,
+        to: usize,
+        codes: &[u32],
+        times: &[i64],
+        starts: Option<&[i64]>,
+        ties: Option<&ByteList>,
+    ) {
+        self.places.clear();
+        self.places.extend(from as u32..to as u32);
+        // Stable, so that the input position decides last.
+        match ties {
+            None => self.places.sort_by_key(|&place| times[place as usize]),
+            Some(ties) => self.places.sort_by(|&a, &b| {
+                let (a, b) = (a as usize, b as usize);
+                times[a].cmp(&times[b]).then_with(|| ties.get(a).cmp(ties.get(b)))
+            }),
+        }
+        for (to, &place) in (from..to).zip(&self.places) {
+            self.codes[to] = codes[place as usize];
+            self.times[to] = times[place as usize];
+            if let Some(starts) = starts {
+                self.starts[to] = starts[place as usize];
+            }
+        }
+    }
+}
+
+fn first_unordered(offsets: &[u32], times: &[i64], ties: Option<&ByteList>) -> Option<usize> {
+    offsets.windows(2).position(|pair| {
+        let (from, to) = (pair[0] as usize, pair[1] as usize);
+        !in_order(&times[from..to], from, ties)
+    })
+}
+
+#[inline]
+fn in_order(times: &[i64], from: usize, ties: Option<&ByteList>) -> bool {
+    match ties {
+        None => times.is_sorted(),
+        Some(ties) => times
+            .windows(2)
+            .enumerate()
+            .all(|(i, pair)| pair[0] < pair[1] || (pair[0] == pair[1] && ties.get(from + i) <= ties.get(from + i + 1))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ties_go_by_order_bytes_then_by_position() {
+        let mut ties = ByteList::default();
+        [&b"z"[..], b"b", b"a", b"a", b"c"].iter().for_each(|tie| ties.push(tie));
+        let (codes, times) = ([0, 1, 2, 3, 4], [5, 7, 7, 7, 1]);
+        let mut orderer = Orderer::default();
+        let ordered = orderer.order(&[0, 5], &codes, &times, Some(&[10, 11, 12, 13, 14]), Some(&ties));
+        assert_eq!(ordered.codes, [4, 0, 2, 3, 1]);
+        assert_eq!(ordered.times, [1, 5, 7, 7, 7]);
+        assert_eq!(ordered.starts.unwrap(), [14, 10, 12, 13, 11]);
+    }
+
+    #[test]
+    fn only_unordered_cases_move() {
+        let (codes, times) = ([0, 1, 2, 3], [3, 4, 2, 1]);
+        let mut orderer = Orderer::default();
+        assert_eq!(orderer.order(&[0, 2, 4], &codes, &times, None, None).codes, [0, 1, 3, 2]);
+        assert_eq!(orderer.order(&[0, 2], &codes[..2], &times[..2], None, None).codes, [0, 1]);
+        assert_eq!(orderer.order(&[0], &[], &[], None, None).codes, [0u32; 0]);
+    }
+}

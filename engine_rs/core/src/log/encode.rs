@@ -1,0 +1,283 @@
+//! From labels to numbers: activities become dense codes, case ids become 64-bit keys.
+//!
+//! An integer case id is its own key, exactly. A text id's key is its hash: whoever groups by keys must compare the
+//! texts of equal keys before taking them for one case.
+
+use std::sync::{Mutex, PoisonError};
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Int64Type, UInt64Type};
+use arrow_array::{Array, ArrayRef};
+use arrow_buffer::ScalarBuffer;
+use arrow_cast::cast;
+use arrow_row::{RowConverter, SortField};
+use arrow_schema::{DataType, SortOptions};
+use hashbrown::HashTable;
+
+use crate::error::{Error, Result};
+use crate::hash;
+use crate::log::normalise::EventBatch;
+use crate::log::roles::EventTypes;
+use crate::log::text::TextColumn;
+
+/// All activities of a log: code to label, shared by the threads of a run.
+#[derive(Default)]
+pub struct Labels {
+    table: Mutex<LabelTable>,
+}
+
+#[derive(Default)]
+struct LabelTable {
+    slots: HashTable<(u64, u32)>,
+    bytes: ByteList,
+}
+
+/// Byte strings one after the other.
+#[derive(Clone, Debug)]
+pub struct ByteList {
+    offsets: Vec<usize>,
+    bytes: Vec<u8>,
+}
+
+impl Default for ByteList {
+    fn default() -> Self {
+        ByteList { offsets: vec![0], bytes: Vec::new() }
+    }
+}
+
+impl ByteList {
+    /// Adds one at the end.
+    pub fn push(&mut self, value: &[u8]) {
+        self.bytes.extend_from_slice(value);
+        self.offsets.push(self.bytes.len());
+    }
+
+    /// The one at `at`.
+    #[inline]
+    pub fn get(&self, at: usize) -> &[u8] {
+        &self.bytes[self.offsets[at]..self.offsets[at + 1]]
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.offsets.len() - 1
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Adds `other`'s strings `from..to`.
+    pub fn extend_range(&mut self, other: &ByteList, from: usize, to: usize) {
+        let (start, end) = (other.offsets[from], other.offsets[to]);
+        let shift = self.bytes.len();
+        self.bytes.extend_from_slice(&other.bytes[start..end]);
+        self.offsets.extend(other.offsets[from + 1..=to].iter().map(|&offset| offset - start + shift));
+    }
+
+    /// Removes all, keeping the space.
+    pub fn clear(&mut self) {
+        self.offsets.truncate(1);
+        self.bytes.clear();
+    }
+
+    /// Bytes held.
+    pub fn size_bytes(&self) -> usize {
+        self.bytes.len() + self.offsets.len() * size_of::<usize>()
+    }
+}
+
+impl LabelTable {
+    fn code(&mut self, hash: u64, label: &[u8]) -> Result<u32> {
+        let bytes = &self.bytes;
+        if let Some(&(_, code)) = self.slots.find(hash, |&(h, code)| h == hash && bytes.get(code as usize) == label) {
+            return Ok(code);
+        }
+        let code = u32::try_from(bytes.len()).ok().filter(|&code| code < u32::MAX);
+        let code = code.ok_or_else(|| Error::unsupported("more than 2^32 - 2 distinct activities"))?;
+        self.bytes.push(label);
+        self.slots.insert_unique(hash, (hash, code), |&(h, _)| h);
+        Ok(code)
+    }
+}
+
+impl Labels {
+    fn code(&self, hash: u64, label: &[u8]) -> Result<u32> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner).code(hash, label)
+    }
+
+    /// The label of every code.
+    pub fn list(&self) -> Vec<String> {
+        let table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        (0..table.bytes.len()).map(|code| String::from_utf8_lossy(table.bytes.get(code)).into_owned()).collect()
+    }
+}
+
+/// A batch of events as numbers, in input order.
+pub struct Encoded<'a> {
+    /// Case key per event.
+    pub keys: &'a [u64],
+    /// Case id per event, where keys are hashes.
+    pub ids: Option<&'a TextColumn>,
+    /// Activity code per event.
+    pub codes: &'a [u32],
+    /// Timestamp per event, in ticks.
+    pub times: &'a [i64],
+    /// Start timestamp per event, in ticks.
+    pub starts: Option<&'a [i64]>,
+    /// Comparable bytes of the `order_by` columns per event.
+    pub ties: Option<&'a ByteList>,
+    /// Where the first event stands in the input; the others follow one by one.
+    pub first_order: u64,
+}
+
+impl Encoded<'_> {
+    /// Whether events `a` and `b` are of one case.
+    #[inline]
+    pub fn same_case(&self, a: usize, b: usize) -> bool {
+        self.keys[a] == self.keys[b] && self.ids.is_none_or(|ids| ids.value(a) == ids.value(b))
+    }
+}
+
+/// Not yet looked up.
+const UNKNOWN: u32 = u32::MAX;
+
+/// Encodes the batches that one thread reads.
+pub struct Encoder<'a> {
+    labels: &'a Labels,
+    local: LabelTable,
+    shared_codes: Vec<u32>,
+    dictionary: Option<(ArrayRef, Vec<u32>)>,
+    codes: Vec<u32>,
+    keys: ScalarBuffer<u64>,
+    ids: Option<TextColumn>,
+    ties: Option<(RowConverter, ByteList)>,
+}
+
+impl<'a> Encoder<'a> {
+    /// An encoder into the codes of `labels`.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT for an `order_by` column of a type without an order.
+    pub fn new(labels: &'a Labels, types: &EventTypes) -> Result<Encoder<'a>> {
+        let options = SortOptions { descending: false, nulls_first: false };
+        let fields = types.order.iter().map(|kind| SortField::new_with_options(kind.clone(), options)).collect();
+        let ties = match types.order.is_empty() {
+            true => None,
+            false => {
+                let converter = RowConverter::new(fields)
+                    .map_err(|error| Error::argument(format!("order_by: this column type has no order: {error}")))?;
+                Some((converter, ByteList::default()))
+            }
+        };
+        let (local, shared_codes, codes) = (LabelTable::default(), Vec::new(), Vec::new());
+        let keys = ScalarBuffer::from(Vec::new());
+        Ok(Encoder { labels, local, shared_codes, dictionary: None, codes, keys, ids: None, ties })
+    }
+
+    /// Encodes `batch`, whose first event stands at `first_order` in the input.
+    ///
+    /// # Errors
+    /// UNSUPPORTED beyond 2^32 activities; INVALID_ARGUMENT for columns that cannot be ordered by.
+    pub fn encode<'b>(&'b mut self, batch: &'b EventBatch, first_order: u64) -> Result<Encoded<'b>> {
+        self.encode_activities(&batch.activity)?;
+        self.encode_cases(&batch.case)?;
+        if let Some((converter, ties)) = &mut self.ties {
+            let rows = converter
+                .convert_columns(&batch.order)
+                .map_err(|error| Error::argument(format!("order_by: {error}")))?;
+            ties.clear();
+            rows.iter().for_each(|row| ties.push(row.as_ref()));
+        }
+        Ok(Encoded {
+            keys: &self.keys,
+            ids: self.ids.as_ref(),
+            codes: &self.codes,
+            times: &batch.times,
+            starts: batch.starts.as_deref(),
+            ties: self.ties.as_ref().map(|(_, ties)| ties),
+            first_order,
+        })
+    }
+
+    fn encode_activities(&mut self, column: &ArrayRef) -> Result<()> {
+        let text = TextColumn::new(column).ok_or_else(|| Error::internal("the activity is not text"))?;
+        let mut codes = std::mem::take(&mut self.codes);
+        codes.clear();
+        match &text {
+            TextColumn::Coded { keys, values, dictionary } => {
+                let mut map = self.dictionary_map(dictionary);
+                for &key in keys {
+                    let mut code = map[key as usize];
+                    if code == UNKNOWN {
+                        code = self.look_up(values.value(key as usize))?;
+                        map[key as usize] = code;
+                    }
+                    codes.push(code);
+                }
+                self.dictionary = Some((dictionary.clone(), map));
+            }
+            plain => {
+                for row in 0..plain.len() {
+                    codes.push(self.look_up(plain.value(row))?);
+                }
+            }
+        }
+        self.codes = codes;
+        Ok(())
+    }
+
+    /// The code per dictionary value found so far: kept while batches share their dictionary.
+    fn dictionary_map(&mut self, dictionary: &ArrayRef) -> Vec<u32> {
+        match self.dictionary.take() {
+            Some((known, map)) if known.to_data().ptr_eq(&dictionary.to_data()) => map,
+            _ => vec![UNKNOWN; dictionary.len().max(1)],
+        }
+    }
+
+    #[inline]
+    fn look_up(&mut self, label: &[u8]) -> Result<u32> {
+        let hash = hash::of_bytes(label);
+        let local = self.local.code(hash, label)? as usize;
+        if local == self.shared_codes.len() {
+            self.shared_codes.push(self.labels.code(hash, label)?);
+        }
+        Ok(self.shared_codes[local])
+    }
+
+    fn encode_cases(&mut self, column: &ArrayRef) -> Result<()> {
+        self.ids = None;
+        let plain = match column.data_type() {
+            DataType::Dictionary(_, value) if value.is_integer() => {
+                &cast(column, value).map_err(|error| Error::internal(error.to_string()))?
+            }
+            _ => column,
+        };
+        self.keys = match plain.data_type() {
+            DataType::Int64 => {
+                let values = plain.as_primitive::<Int64Type>().values();
+                ScalarBuffer::new(values.inner().clone(), 0, values.len())
+            }
+            DataType::UInt64 => plain.as_primitive::<UInt64Type>().values().clone(),
+            kind if kind.is_integer() => {
+                let wide = cast(plain, &DataType::Int64).map_err(|error| Error::internal(error.to_string()))?;
+                let values = wide.as_primitive::<Int64Type>().values();
+                ScalarBuffer::new(values.inner().clone(), 0, values.len())
+            }
+            _ => {
+                let text = TextColumn::new(plain).ok_or_else(|| Error::internal("the case id has no bytes"))?;
+                let keys: Vec<u64> = match &text {
+                    TextColumn::Coded { keys, values, .. } if values.len() <= keys.len() => {
+                        let hashes: Vec<u64> = (0..values.len()).map(|i| hash::of_bytes(values.value(i))).collect();
+                        keys.iter().map(|&key| hashes[key as usize]).collect()
+                    }
+                    text => (0..text.len()).map(|row| hash::of_bytes(text.value(row))).collect(),
+                };
+                self.ids = Some(text);
+                ScalarBuffer::from(keys)
+            }
+        };
+        Ok(())
+    }
+}

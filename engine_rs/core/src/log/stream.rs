@@ -1,0 +1,179 @@
+//! How is an Arrow stream read? Batches are pulled by one thread at a time and handed out in slices of even size.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow_array::{RecordBatch, RecordBatchReader};
+use arrow_schema::SchemaRef;
+
+use crate::error::{Error, ErrorKind, Result, quietly};
+use crate::log::source::{Source, Task, TaskQueue};
+
+/// Rows in one task: enough to make a thread's while, few enough to keep all threads busy to the end.
+const TASK_ROWS: usize = 512 * 1024;
+
+/// A stream of record batches, read once; a resident one may be read again, since its batches are kept.
+pub struct StreamSource {
+    schema: SchemaRef,
+    resident: bool,
+    state: Arc<Mutex<State>>,
+}
+
+struct State {
+    reader: Option<Box<dyn RecordBatchReader + Send>>,
+    kept: Vec<RecordBatch>,
+    opened: bool,
+}
+
+impl StreamSource {
+    /// A source over `reader`. With `resident`, batches are kept for a second reading: right for tables in memory.
+    pub fn new(reader: Box<dyn RecordBatchReader + Send>, resident: bool) -> StreamSource {
+        let schema = reader.schema();
+        let state = State { reader: Some(reader), kept: Vec::new(), opened: false };
+        StreamSource { schema, resident, state: Arc::new(Mutex::new(state)) }
+    }
+
+    fn projection(&self, columns: &[String]) -> Result<Vec<usize>> {
+        let index = |name: &String| self.schema.index_of(name).map_err(|error| Error::argument(error.to_string()));
+        columns.iter().map(index).collect()
+    }
+}
+
+impl Source for StreamSource {
+    fn format(&self) -> &'static str {
+        "stream"
+    }
+
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn rows(&self) -> Option<u64> {
+        None
+    }
+
+    fn peek(&self, columns: &[String], _batch_rows: usize) -> Result<Option<RecordBatch>> {
+        let mut at = 0;
+        // Batches that were looked at are kept for the reading, resident or not.
+        let queue = StreamQueue { state: Arc::clone(&self.state), keep: true, projection: self.projection(columns)? };
+        while let Some(batch) = queue.batch(at)? {
+            if batch.num_rows() > 0 {
+                return Ok(Some(batch));
+            }
+            at += 1;
+        }
+        Ok(None)
+    }
+
+    fn reopens(&self) -> bool {
+        self.resident
+    }
+
+    fn open(&self, columns: &[String], _dictionary: &[String], _batch_rows: usize) -> Result<Box<dyn TaskQueue>> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.opened && !self.resident {
+            return Err(Error::argument("the stream was read before; make a new log from a new stream"));
+        }
+        state.opened = true;
+        let pull = Pull { at: 0, rest: VecDeque::new(), rest_rows: 0, seq: 0, first_row: 0, done: false };
+        let projection = self.projection(columns)?;
+        let queue = StreamQueue { state: Arc::clone(&self.state), keep: self.resident, projection };
+        Ok(Box::new(SliceQueue { stream: queue, pull: Mutex::new(pull) }))
+    }
+}
+
+struct StreamQueue {
+    state: Arc<Mutex<State>>,
+    keep: bool,
+    projection: Vec<usize>,
+}
+
+impl StreamQueue {
+    /// Batch number `at`: one that is kept, or the next of the stream.
+    fn batch(&self, at: usize) -> Result<Option<RecordBatch>> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(batch) = state.kept.get(at) {
+            return self.project(batch).map(Some);
+        }
+        let Some(reader) = state.reader.as_mut() else { return Ok(None) };
+        let pulled = quietly(|| reader.next()).map_err(|text| broken(&text))?;
+        match pulled {
+            None => {
+                state.reader = None;
+                Ok(None)
+            }
+            Some(Err(error)) => {
+                state.reader = None;
+                Err(broken(&error.to_string()))
+            }
+            Some(Ok(batch)) => {
+                let projected = self.project(&batch)?;
+                if self.keep {
+                    state.kept.push(batch);
+                }
+                Ok(Some(projected))
+            }
+        }
+    }
+
+    fn project(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+        batch.project(&self.projection).map_err(|error| broken(&error.to_string()))
+    }
+}
+
+fn broken(why: &str) -> Error {
+    Error::new(ErrorKind::InvalidData, format!("the stream of events failed: {why}"))
+}
+
+struct Pull {
+    at: usize,
+    rest: VecDeque<RecordBatch>,
+    rest_rows: usize,
+    seq: u64,
+    first_row: u64,
+    done: bool,
+}
+
+struct SliceQueue {
+    stream: StreamQueue,
+    pull: Mutex<Pull>,
+}
+
+impl TaskQueue for SliceQueue {
+    fn next(&self) -> Result<Option<Task>> {
+        let mut pull = self.pull.lock().unwrap_or_else(PoisonError::into_inner);
+        while pull.rest_rows < TASK_ROWS && !pull.done {
+            match self.stream.batch(pull.at)? {
+                None => pull.done = true,
+                Some(batch) => {
+                    pull.at += 1;
+                    pull.rest_rows += batch.num_rows();
+                    pull.rest.push_back(batch);
+                }
+            }
+        }
+        let mut taken = Vec::new();
+        let mut wanted = TASK_ROWS;
+        while wanted > 0 {
+            let Some(batch) = pull.rest.pop_front() else { break };
+            if batch.num_rows() > wanted {
+                pull.rest.push_front(batch.slice(wanted, batch.num_rows() - wanted));
+                taken.push(batch.slice(0, wanted));
+                wanted = 0;
+            } else {
+                wanted -= batch.num_rows();
+                taken.push(batch);
+            }
+        }
+        let rows: usize = taken.iter().map(RecordBatch::num_rows).sum();
+        if rows == 0 {
+            return Ok(None);
+        }
+        let task =
+            Task { seq: pull.seq, first_row: pull.first_row, path: None, batches: Box::new(taken.into_iter().map(Ok)) };
+        pull.seq += 1;
+        pull.first_row += rows as u64;
+        pull.rest_rows -= rows;
+        Ok(Some(task))
+    }
+}

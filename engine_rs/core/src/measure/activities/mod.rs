@@ -1,0 +1,13 @@
+//! `activities`: one row per activity.
+//!
+//! `events` are its occurrences, `cases` the cases that contain it, `starts` and `ends` the cases that begin and end with
+//! it, `rework_cases` the cases that contain it at least twice. Rows come by events (most first), then by label.
+//! Sum of events = events of the log; sums of starts and ends = cases.
+//!
+//! Cost: O(events), one counter line per activity and thread.
+
+mod fold;
+mod table;
+
+pub use fold::State;
+pub use table::table;

@@ -1,0 +1,30 @@
+//! The rows of `activities`.
+
+use arrow_array::RecordBatch;
+
+use super::State;
+use super::fold::Counts;
+use crate::error::Result;
+use crate::measure::columns::{batch, counts, labels};
+
+/// The activities table.
+///
+/// # Errors
+/// INTERNAL if the columns do not fit together.
+pub fn table(state: &State, names: &[String]) -> Result<RecordBatch> {
+    let seen = |&code: &usize| state.counts[code].events > 0;
+    let mut codes: Vec<usize> = (0..state.counts.len()).filter(seen).collect();
+    codes.sort_by(|&a, &b| {
+        state.counts[b].events.cmp(&state.counts[a].events).then_with(|| names[a].as_bytes().cmp(names[b].as_bytes()))
+    });
+    let column =
+        |name: &str, value: fn(&Counts) -> u64| counts(name, codes.iter().map(|&code| value(&state.counts[code])));
+    batch(vec![
+        labels("activity", codes.iter().map(|&code| names[code].as_str())),
+        column("events", |counts| counts.events),
+        column("cases", |counts| counts.cases),
+        column("starts", |counts| counts.starts),
+        column("ends", |counts| counts.ends),
+        column("rework_cases", |counts| counts.rework_cases),
+    ])
+}

@@ -1,0 +1,13 @@
+//! `cases`: one row per case, in the order of first rows in the input.
+//!
+//! Case id, events, first and last timestamp, duration, rank of the case's variant (as in `variants` with all rows), and
+//! one column per case metric. With start timestamps, `first_ts` is the earliest start. Handed out as a stream of
+//! batches made on the way; what is held per case is about 40 bytes and the text of its id.
+//!
+//! Cost: O(cases log cases) to put them in input order, and a full ranking of the variants.
+
+mod fold;
+mod table;
+
+pub use fold::State;
+pub use table::CasesTable;

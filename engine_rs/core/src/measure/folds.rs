@@ -1,0 +1,111 @@
+//! All the folds of a plan, side by side: what one thread keeps while it goes through its cases.
+
+use crate::cases::batch::{CaseBatch, Fold};
+use crate::context::Context;
+use crate::error::Result;
+use crate::log::encode::Labels;
+use crate::log::spec::Negative;
+use crate::measure::dfg::Detail;
+use crate::measure::{activities, cases, dfg, durations, metrics, overview, variants};
+use crate::plan::Plan;
+
+/// The folds that a plan needs. Measures share: `overview` counts the variants and edges that others list.
+pub struct Folds<'a> {
+    context: &'a Context,
+    labels: &'a Labels,
+    with_ties: bool,
+    reserved_bytes: u64,
+    /// Events, cases, times, ties.
+    pub overview: overview::State,
+    /// Counters per activity.
+    pub activities: Option<activities::State>,
+    /// Edges and gaps.
+    pub dfg: Option<dfg::State>,
+    /// Distinct sequences.
+    pub variants: Option<variants::State>,
+    /// Case durations.
+    pub durations: Option<durations::State>,
+    /// Facts of every case.
+    pub cases: Option<cases::State>,
+    /// Values of case metrics.
+    pub metrics: Option<metrics::State>,
+}
+
+impl<'a> Folds<'a> {
+    /// The folds of `plan` for one thread.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT for a case metric without a function.
+    pub fn new(plan: &Plan, negative: Negative, labels: &'a Labels, context: &'a Context) -> Result<Folds<'a>> {
+        let detail = match &plan.dfg {
+            None => Detail::Edges,
+            Some(asked) if asked.is_empty() => Detail::Moments,
+            Some(_) => Detail::Gaps,
+        };
+        let lists_variants = plan.variants.is_some() || plan.cases;
+        Ok(Folds {
+            context,
+            labels,
+            with_ties: plan.overview,
+            reserved_bytes: 0,
+            overview: overview::State::default(),
+            activities: (plan.activities || plan.overview).then(activities::State::default),
+            dfg: (plan.dfg.is_some() || plan.overview).then(|| dfg::State::new(detail, negative)),
+            variants: (lists_variants || plan.overview).then(|| variants::State::new(lists_variants)),
+            durations: (plan.durations.is_some() || plan.variants.is_some()).then(durations::State::default),
+            cases: plan.cases.then(cases::State::default),
+            metrics: match plan.case_metrics.is_empty() {
+                true => None,
+                false => Some(metrics::State::new(&plan.case_metrics, context)?),
+            },
+        })
+    }
+
+    /// About how many bytes the folds hold.
+    fn size_bytes(&self) -> u64 {
+        let dfg = self.dfg.as_ref().map_or(0, |dfg| dfg.kept as usize * 8 + dfg.edges.len() * 192);
+        let variants = self.variants.as_ref().map_or(0, |state| state.sequences.size_bytes() + state.of_case.len() * 4);
+        let durations = self.durations.as_ref().map_or(0, |state| state.of_case.len() * 8);
+        let cases = self.cases.as_ref().map_or(0, cases::State::size_bytes);
+        (dfg + variants + durations + cases) as u64
+    }
+
+    /// Takes from the memory account what the folds have grown by.
+    fn account(&mut self) -> Result<()> {
+        let size = self.size_bytes();
+        self.context.memory().reserve("the measures", size.saturating_sub(self.reserved_bytes))?;
+        self.reserved_bytes = self.reserved_bytes.max(size);
+        Ok(())
+    }
+}
+
+impl Fold for Folds<'_> {
+    fn fold(&mut self, batch: &CaseBatch<'_>) -> Result<()> {
+        self.overview.fold(batch, self.with_ties)?;
+        if let Some(activities) = &mut self.activities {
+            activities.fold(batch);
+        }
+        if let Some(dfg) = &mut self.dfg {
+            dfg.fold(batch)?;
+        }
+        if let Some(variants) = &mut self.variants {
+            variants.fold(batch);
+        }
+        if let Some(durations) = &mut self.durations {
+            durations.fold(batch);
+        }
+        if let Some(cases) = &mut self.cases {
+            cases.fold(batch);
+        }
+        if let Some(metrics) = &mut self.metrics {
+            metrics.fold(batch, self.labels)?;
+        }
+        self.account()
+    }
+}
+
+impl Drop for Folds<'_> {
+    fn drop(&mut self) {
+        self.context.memory().release(self.reserved_bytes);
+    }
+}

@@ -1,0 +1,51 @@
+//! The rows of `metrics`.
+
+use arrow_array::RecordBatch;
+
+use crate::error::Result;
+use crate::measure::columns::{batch, counts, labels};
+use crate::measure::statistics::{float_field, floats};
+use crate::stats::quantile::{Percentile, of_sorted_floats};
+
+/// What is said about one metric.
+struct Row {
+    n: u64,
+    spread: Option<[Option<f64>; 4]>,
+    percentiles: Vec<f64>,
+}
+
+/// The metrics table, out of each metric's name and values per thread.
+///
+/// # Errors
+/// INTERNAL if the columns do not fit together.
+pub fn table(metrics: &[(String, Vec<Vec<f64>>)], asked: &[Percentile]) -> Result<RecordBatch> {
+    let rows: Vec<Row> = metrics.iter().map(|(_, values)| describe(values, asked)).collect();
+    let spread = |i: usize| floats(rows.iter().map(move |row| row.spread.and_then(|spread| spread[i])));
+    let mut columns = vec![
+        labels("metric", metrics.iter().map(|(name, _)| name.as_str())),
+        counts("n", rows.iter().map(|row| row.n)),
+        (float_field("mean"), spread(0)),
+        (float_field("min"), spread(1)),
+        (float_field("max"), spread(2)),
+        (float_field("std"), spread(3)),
+    ];
+    for (i, percentile) in asked.iter().enumerate() {
+        let values = rows.iter().map(|row| row.percentiles.get(i).copied());
+        columns.push((float_field(&percentile.name()), floats(values)));
+    }
+    batch(columns)
+}
+
+fn describe(values: &[Vec<f64>], asked: &[Percentile]) -> Row {
+    let mut sorted: Vec<f64> = values.iter().flatten().copied().filter(|value| !value.is_nan()).collect();
+    sorted.sort_unstable_by(f64::total_cmp);
+    let n = sorted.len();
+    let (Some(&min), Some(&max)) = (sorted.first(), sorted.last()) else {
+        return Row { n: 0, spread: None, percentiles: Vec::new() };
+    };
+    let mean = sorted.iter().sum::<f64>() / n as f64;
+    let squares: f64 = sorted.iter().map(|value| (value - mean) * (value - mean)).sum();
+    let std = (n > 1).then(|| (squares / (n - 1) as f64).sqrt());
+    let percentiles = of_sorted_floats(&sorted, asked).unwrap_or_default();
+    Row { n: n as u64, spread: Some([Some(mean), Some(min), Some(max), std]), percentiles }
+}

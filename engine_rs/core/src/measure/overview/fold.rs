@@ -1,0 +1,71 @@
+//! Counts of events, cases and ties, and the first and last time.
+
+use crate::cases::batch::CaseBatch;
+use crate::error::{Error, Result};
+
+/// What one thread has seen.
+#[derive(Clone, Copy, Debug)]
+pub struct State {
+    /// Events folded.
+    pub events: u64,
+    /// Cases folded.
+    pub cases: u64,
+    /// Earliest time (or start), if any.
+    pub first: i64,
+    /// Latest time.
+    pub last: i64,
+    /// Adjacent events of a case with equal timestamps.
+    pub tied_pairs: u64,
+    /// Cases with at least one of them.
+    pub cases_with_ties: u64,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        State { events: 0, cases: 0, first: i64::MAX, last: i64::MIN, tied_pairs: 0, cases_with_ties: 0 }
+    }
+}
+
+impl State {
+    /// Takes in some cases.
+    ///
+    /// # Errors
+    /// INVALID_DATA where times lie further apart than their unit can count: no difference of them may overflow.
+    pub fn fold(&mut self, batch: &CaseBatch<'_>, with_ties: bool) -> Result<()> {
+        let (from, to) = (batch.offsets[0] as usize, batch.offsets[batch.cases()] as usize);
+        let (low, high) = range(&batch.times[from..to]);
+        let (start_low, start_high) = batch.starts.map_or((low, high), |starts| range(&starts[from..to]));
+        let (first, last) = (low.min(start_low), high.max(start_high));
+        if to > from && last.checked_sub(first).is_none() {
+            let text =
+                format!("timestamps from {first} to {last} ticks lie too far apart for their unit; use a coarser one");
+            return Err(Error::data(text).with("column", "timestamp"));
+        }
+        self.events += (to - from) as u64;
+        self.cases += batch.cases() as u64;
+        self.first = self.first.min(first);
+        self.last = self.last.max(last);
+        if with_ties {
+            for i in 0..batch.cases() {
+                let ties = batch.times[batch.events(i)].windows(2).filter(|pair| pair[0] == pair[1]).count();
+                self.tied_pairs += ties as u64;
+                self.cases_with_ties += u64::from(ties > 0);
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds what another thread has seen.
+    pub fn merge(&mut self, other: &State) {
+        self.events += other.events;
+        self.cases += other.cases;
+        self.first = self.first.min(other.first);
+        self.last = self.last.max(other.last);
+        self.tied_pairs += other.tied_pairs;
+        self.cases_with_ties += other.cases_with_ties;
+    }
+}
+
+fn range(values: &[i64]) -> (i64, i64) {
+    values.iter().fold((i64::MAX, i64::MIN), |(low, high), &value| (low.min(value), high.max(value)))
+}

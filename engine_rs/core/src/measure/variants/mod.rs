@@ -1,0 +1,20 @@
+//! `variants`: one row per distinct activity sequence, with the cases that follow it.
+//!
+//! Sequences are compared exactly, activity by activity; a hash only finds where to compare. Rows come by cases (most
+//! first), then by the sequence of labels, so that ranks are a total order. `share` is of all cases, `cumulative_share`
+//! adds up from the first row; the mean and percentiles are of the durations of the variant's cases.
+//! Sum of cases x length = events.
+//!
+//! Cost: O(events) to write each case's sequence down and look it up; memory one byte per event of each distinct
+//! sequence (while there are fewer than 128 activities) and 12 bytes per case. Only the variants that are shown are
+//! ranked among themselves.
+
+mod distinct;
+mod fold;
+mod rank;
+mod table;
+
+pub use distinct::Merged;
+pub use fold::State;
+pub use rank::Ranking;
+pub use table::table;

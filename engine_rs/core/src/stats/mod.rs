@@ -1,0 +1,4 @@
+//! Pure mathematics over slices of ticks: exact percentiles and moments.
+
+pub mod moments;
+pub mod quantile;

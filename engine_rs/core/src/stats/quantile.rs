@@ -1,0 +1,152 @@
+//! Which value stands at percentile p? R type 7 (Hyndman and Fan 1996; numpy's "linear"), in exact integers.
+//!
+//! With p written as the decimal fraction P/S and n sorted values x, `t = (n - 1) * P`, `lo = t div 100S`, `r = t mod 100S`:
+//! the percentile is `(x[lo] * 100S + r * (x[lo + 1] - x[lo])) / 100S`, one exact integer over another.
+
+use crate::error::{Error, Result};
+use crate::units::ratio;
+
+/// A percentile asked for: an exact decimal in [0, 100] and its column name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Percentile {
+    scaled: u64,
+    scale: u64,
+    text: String,
+}
+
+/// More decimals than any question needs would only make the exact integers overflow.
+const MAX_DECIMALS: usize = 6;
+
+impl Percentile {
+    /// The percentile whose shortest decimal form is that of `p`.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT outside [0, 100] or with more than 6 decimals.
+    pub fn new(p: f64) -> Result<Percentile> {
+        if !(0.0..=100.0).contains(&p) {
+            return Err(Error::argument(format!("percentile {p} is outside 0 to 100")));
+        }
+        let text = format!("{}", p.abs());
+        let (whole, decimals) = text.split_once('.').unwrap_or((&text, ""));
+        if decimals.len() > MAX_DECIMALS {
+            return Err(Error::argument(format!("percentile {p} has more than {MAX_DECIMALS} decimals")));
+        }
+        let scaled = format!("{whole}{decimals}").parse().map_err(|_| Error::internal("a decimal did not parse"))?;
+        Ok(Percentile { scaled, scale: 10u64.pow(decimals.len() as u32), text })
+    }
+
+    /// "p50" or "p99_9": the column's name without its unit.
+    pub fn name(&self) -> String {
+        format!("p{}", self.text.replace('.', "_"))
+    }
+
+    /// Index of the lower neighbour and the weight of the upper one, as `(lo, r, 100S)`.
+    fn position(&self, n: usize) -> (usize, u128, u128) {
+        let whole = 100 * u128::from(self.scale);
+        let t = (n as u128 - 1) * u128::from(self.scaled);
+        ((t / whole) as usize, t % whole, whole)
+    }
+}
+
+/// The percentiles of `values` (reordered on the way) in units of `per_second` ticks; empty input gives none.
+///
+/// Cost: O(n) expected per percentile, by selection.
+pub fn of_ticks(values: &mut [i64], asked: &[Percentile], per_second: i64) -> Option<Vec<f64>> {
+    let n = values.len();
+    if n == 0 {
+        return None;
+    }
+    let picked = pick(values, asked.iter().map(|p| p.position(n)).map(|(lo, r, _)| (lo, r > 0)), i64::cmp);
+    let answers = asked.iter().zip(picked).map(|(p, (low, high))| {
+        let (_, r, whole) = p.position(n);
+        let numerator = i128::from(low) * whole as i128 + r as i128 * (i128::from(high) - i128::from(low));
+        ratio(numerator, whole as i128 * i128::from(per_second))
+    });
+    Some(answers.collect())
+}
+
+/// The percentiles of ascending floats; empty input gives none.
+pub fn of_sorted_floats(values: &[f64], asked: &[Percentile]) -> Option<Vec<f64>> {
+    let n = values.len();
+    if n == 0 {
+        return None;
+    }
+    let answers = asked.iter().map(|p| {
+        let (lo, r, whole) = p.position(n);
+        if r == 0 { values[lo] } else { values[lo] + (r as f64 / whole as f64) * (values[lo + 1] - values[lo]) }
+    });
+    Some(answers.collect())
+}
+
+/// For each `(index, with_next)` the value at that rank, and the next one where wanted (else the same again).
+fn pick<T: Copy>(
+    values: &mut [T],
+    wanted: impl Iterator<Item = (usize, bool)>,
+    compare: fn(&T, &T) -> std::cmp::Ordering,
+) -> Vec<(T, T)> {
+    let wanted: Vec<(usize, bool)> = wanted.collect();
+    let mut ranks: Vec<usize> = wanted.iter().flat_map(|&(lo, next)| [lo, lo + usize::from(next)]).collect();
+    ranks.sort_unstable();
+    ranks.dedup();
+    select_ranks(values, &ranks, 0, compare);
+    wanted.iter().map(|&(lo, next)| (values[lo], values[lo + usize::from(next)])).collect()
+}
+
+/// Puts every rank of `ranks` (ascending, counted from `base`) in its place: halving keeps it near n log(ranks).
+fn select_ranks<T>(values: &mut [T], ranks: &[usize], base: usize, compare: fn(&T, &T) -> std::cmp::Ordering) {
+    let Some(&middle) = ranks.get(ranks.len() / 2) else { return };
+    let at = middle - base;
+    values.select_nth_unstable_by(at, compare);
+    let (below, above) = values.split_at_mut(at);
+    select_ranks(below, &ranks[..ranks.len() / 2], base, compare);
+    select_ranks(&mut above[1..], &ranks[ranks.len() / 2 + 1..], middle + 1, compare);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(list: &[f64]) -> Vec<Percentile> {
+        list.iter().map(|&p| Percentile::new(p).unwrap()).collect()
+    }
+
+    #[test]
+    fn the_test_vector_of_the_contract() {
+        let mut values = [208_800, 3_600, 86_400, 7_200];
+        let got = of_ticks(&mut values, &asked(&[50.0, 90.0, 95.0, 0.0, 100.0]), 1).unwrap();
+        assert_eq!(got, [46_800.0, 172_080.0, 190_440.0, 3_600.0, 208_800.0]);
+    }
+
+    #[test]
+    fn names_follow_the_decimals() {
+        let names: Vec<String> = asked(&[50.0, 99.9, 99.99, 0.0]).iter().map(Percentile::name).collect();
+        assert_eq!(names, ["p50", "p99_9", "p99_99", "p0"]);
+    }
+
+    #[test]
+    fn impossible_percentiles_are_refused() {
+        for p in [-0.1, 100.1, f64::NAN, f64::INFINITY, 1.234_567_8] {
+            assert!(Percentile::new(p).is_err(), "{p}");
+        }
+    }
+
+    #[test]
+    fn selection_equals_sorting() {
+        let list = asked(&[0.0, 1.5, 25.0, 50.0, 75.0, 99.9, 100.0]);
+        for n in [1usize, 2, 3, 10, 1001] {
+            let mut values: Vec<i64> = (0..n as i64).map(|i| (i * 7919) % 101 - 50).collect();
+            let mut sorted = values.clone();
+            sorted.sort_unstable();
+            let got = of_ticks(&mut values, &list, 1).unwrap();
+            let floats: Vec<f64> = sorted.iter().map(|&x| x as f64).collect();
+            for (got, expected) in got.iter().zip(of_sorted_floats(&floats, &list).unwrap()) {
+                assert!((got - expected).abs() < 1e-9, "{got} {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_has_no_percentile() {
+        assert_eq!(of_ticks(&mut [], &asked(&[50.0]), 1), None);
+    }
+}

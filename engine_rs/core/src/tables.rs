@@ -1,0 +1,159 @@
+//! How do the threads' folds become tables? Merged in a fixed order, sorted by total orders, one measure after the other.
+
+use std::sync::Arc;
+
+use crate::cases::layout::Layout;
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::log::roles::EventTypes;
+use crate::measure::cases::CasesTable;
+use crate::measure::folds::Folds;
+use crate::measure::overview::Totals;
+use crate::measure::variants::{Merged, Ranking};
+use crate::measure::{activities, dfg, durations, metrics, overview, variants};
+use crate::plan::Plan;
+use crate::run::Table;
+
+/// What the tables are made with.
+pub struct Tables<'a> {
+    /// Which ones.
+    pub plan: &'a Plan,
+    /// Types of the log's columns.
+    pub types: &'a EventTypes,
+    /// Label by activity code.
+    pub names: Vec<String>,
+    /// Rows left out.
+    pub dropped: [u64; 4],
+    /// The log's layout.
+    pub layout: Layout,
+    /// Threads and cancel flag.
+    pub context: &'a Context,
+}
+
+/// Every thread's part of every fold.
+#[derive(Default)]
+struct Parts {
+    overview: overview::State,
+    activities: activities::State,
+    dfg: Vec<dfg::State>,
+    variants: Vec<variants::State>,
+    durations: Vec<durations::State>,
+    cases: Vec<crate::measure::cases::State>,
+    metrics: Vec<Vec<(String, Vec<f64>)>>,
+}
+
+impl Parts {
+    fn new(folds: Vec<Folds<'_>>) -> Parts {
+        let mut parts = Parts::default();
+        for mut fold in folds {
+            parts.overview.merge(&fold.overview);
+            if let Some(state) = &fold.activities {
+                parts.activities.merge(state);
+            }
+            parts.dfg.extend(fold.dfg.take());
+            parts.variants.extend(fold.variants.take());
+            parts.durations.extend(fold.durations.take());
+            parts.cases.extend(fold.cases.take());
+            parts.metrics.extend(fold.metrics.take().map(metrics::State::take));
+        }
+        parts
+    }
+
+    /// Name of every metric with its values per thread.
+    fn metrics(&mut self) -> Vec<(String, Vec<Vec<f64>>)> {
+        let mut columns: Vec<(String, Vec<Vec<f64>>)> = Vec::new();
+        for part in self.metrics.drain(..) {
+            for (i, (name, values)) in part.into_iter().enumerate() {
+                match columns.get_mut(i) {
+                    Some((_, parts)) => parts.push(values),
+                    None => columns.push((name, vec![values])),
+                }
+            }
+        }
+        columns
+    }
+}
+
+/// Makes the tables of the plan, in the order in which measures are listed.
+///
+/// # Errors
+/// CANCELLED; UNSUPPORTED beyond 2^32 variants.
+pub fn finish(folds: Vec<Folds<'_>>, with: &Tables<'_>) -> Result<Vec<(&'static str, Table)>> {
+    let (plan, unit) = (with.plan, with.types.unit);
+    let mut parts = Parts::new(folds);
+    let variants = match parts.variants.is_empty() {
+        true => None,
+        false => Some(Merged::new(&mut parts.variants, with.context)?),
+    };
+    let asked = plan.dfg.as_deref().unwrap_or(&[]);
+    let edges = dfg::finish(std::mem::take(&mut parts.dfg), asked, unit, with.context)?;
+    let mut tables = Vec::new();
+    if plan.overview {
+        let totals = Totals {
+            activities: with.names.len() as u64,
+            variants: variants.as_ref().map_or(0, Merged::len) as u64,
+            edges: edges.len() as u64,
+            dropped: with.dropped,
+            layout: with.layout,
+        };
+        tables.push(("overview", Table::Batch(overview::table(&parts.overview, &totals, with.types)?)));
+    }
+    if plan.activities {
+        tables.push(("activities", Table::Batch(activities::table(&parts.activities, &with.names)?)));
+    }
+    if plan.dfg.is_some() {
+        tables.push(("dfg", Table::Batch(dfg::table(edges, &with.names, asked, unit, with.types.has_start)?)));
+    }
+    let label_order = label_order(&with.names);
+    let durations: Vec<&[i64]> = parts.durations.iter().map(|state| state.of_case.as_slice()).collect();
+    if let (Some(asked), Some(variants)) = (&plan.variants, &variants) {
+        let ranking = Ranking::new(variants, asked.top, &label_order);
+        let names = &with.names;
+        let table = variants::table(
+            variants,
+            &ranking,
+            &parts.variants,
+            &durations,
+            names,
+            &asked.percentiles,
+            unit,
+            with.context,
+        )?;
+        tables.push(("variants", Table::Batch(table)));
+    }
+    if let Some(asked) = &plan.durations {
+        tables.push(("durations", Table::Batch(durations::table(&durations, asked, unit)?)));
+    }
+    let metrics = parts.metrics();
+    if let Some(asked) = &plan.metrics {
+        tables.push(("metrics", Table::Batch(metrics::table(&metrics, asked)?)));
+    }
+    if plan.cases {
+        let variants = variants.as_ref().ok_or_else(|| Error::internal("cases need variants"))?;
+        let ranks = ranks_of_cases(variants, &parts.variants, &label_order)?;
+        let cases = CasesTable::new(std::mem::take(&mut parts.cases), ranks, metrics, with.types.clone());
+        tables.push(("cases", Table::Cases(Arc::new(cases))));
+    }
+    Ok(tables)
+}
+
+/// Each activity's place among the sorted labels.
+fn label_order(names: &[String]) -> Vec<u32> {
+    let mut sorted: Vec<usize> = (0..names.len()).collect();
+    sorted.sort_by(|&a, &b| names[a].as_bytes().cmp(names[b].as_bytes()));
+    let mut order = vec![0; names.len()];
+    sorted.iter().enumerate().for_each(|(place, &code)| order[code] = place as u32);
+    order
+}
+
+/// Per thread, the rank of each case's variant, counted from 1.
+fn ranks_of_cases(variants: &Merged, states: &[variants::State], label_order: &[u32]) -> Result<Vec<Vec<u32>>> {
+    let ranking = Ranking::new(variants, None, label_order);
+    let rank = |number: u32| ranking.of(number).map(|rank| rank as u32 + 1);
+    let of_thread = |(thread, state): (usize, &variants::State)| {
+        let of_case = |&own: &u32| rank(variants.numbers[thread][own as usize]);
+        state.of_case.iter().map(of_case).collect::<Option<Vec<u32>>>()
+    };
+    let ranks = states.iter().enumerate().map(of_thread).collect::<Option<Vec<_>>>();
+    ranks.ok_or_else(|| Error::internal("a variant has no rank"))
+}
