@@ -1,0 +1,167 @@
+//! How do record batches of another library come in, so that the engine never sees one that breaks the Arrow format?
+//!
+//! Each array is checked before it is taken over ([`crate::shape`]) and, unless the log spec says `"trusted": true`,
+//! validated in full: offsets, UTF-8, dictionary keys, nulls, at every level. Failures travel as the engine's own
+//! [`Error`] inside [`ArrowError::ExternalError`], so that the core gives them on unchanged.
+
+use std::ffi::{CStr, c_int};
+use std::sync::Arc;
+
+use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema, from_ffi_and_data_type};
+use arrow_array::ffi_stream::FFI_ArrowArrayStream;
+use arrow_array::{RecordBatch, RecordBatchOptions, RecordBatchReader, StructArray};
+use arrow_data::ArrayData;
+use arrow_schema::{ArrowError, DataType, Schema, SchemaRef};
+use cjm_core::error::{Error, ErrorKind, Result, quietly};
+
+use crate::shape::{check_array, check_schema, check_type, malformed};
+
+/// Takes the stream out of the caller's struct, whatever happens next: its `release` is NULL afterwards.
+///
+/// # Safety
+/// `stream` is NULL or points to a stream that is live or released, and is the caller's to give away.
+pub(crate) unsafe fn take(stream: *mut FFI_ArrowArrayStream) -> Result<FFI_ArrowArrayStream> {
+    if stream.is_null() {
+        return Err(Error::argument("stream is NULL").with("argument", "stream"));
+    }
+    // SAFETY: not NULL, and the caller vouches for the rest.
+    let taken = unsafe { FFI_ArrowArrayStream::from_raw(stream) };
+    if taken.release().is_none() {
+        return Err(Error::argument("stream was consumed before").with("argument", "stream"));
+    }
+    Ok(taken)
+}
+
+/// A foreign stream as a reader of checked batches.
+pub(crate) struct Imported {
+    stream: Option<FFI_ArrowArrayStream>,
+    schema: SchemaRef,
+    struct_type: DataType,
+    trusted: bool,
+    rows: u64,
+}
+
+impl Imported {
+    /// Reads the schema. No batch is asked for yet.
+    pub(crate) fn new(mut stream: FFI_ArrowArrayStream, trusted: bool) -> Result<Imported> {
+        let schema = read_schema(&mut stream)?;
+        let struct_type = DataType::Struct(schema.fields().clone());
+        Ok(Imported { stream: Some(stream), schema: Arc::new(schema), struct_type, trusted, rows: 0 })
+    }
+
+    fn read(&mut self) -> Result<Option<RecordBatch>> {
+        let Some(stream) = &mut self.stream else { return Ok(None) };
+        let get_next = stream.get_next().ok_or_else(|| Error::data("the stream has no get_next callback"))?;
+        let mut array = FFI_ArrowArray::empty();
+        // SAFETY: the stream is live and used by this thread alone; `array` is a place for an array.
+        let code = unsafe { get_next(&raw mut *stream, &raw mut array) };
+        if code != 0 {
+            return Err(producer_error(stream, code));
+        }
+        if array.is_released() {
+            return Ok(None);
+        }
+        check_array(&array, &self.struct_type, "")?;
+        if array.is_empty() {
+            return Ok(Some(RecordBatch::new_empty(Arc::clone(&self.schema))));
+        }
+        // SAFETY: the shape is checked; that the buffers are as long as it says is the producer's promise.
+        let data = unsafe { from_ffi_and_data_type(array, self.struct_type.clone()) }.map_err(broken)?;
+        self.validate(&data)?;
+        let rows = data.len();
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        let columns = StructArray::from(data).into_parts().1;
+        let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options).map_err(broken)?;
+        self.rows += rows as u64;
+        Ok(Some(batch))
+    }
+
+    /// Refuses what later code would read wrongly, or outside of memory.
+    fn validate(&self, data: &ArrayData) -> Result<()> {
+        if data.nulls().is_some_and(|nulls| nulls.null_count() > 0) {
+            return Err(Error::data("the stream has rows that are null as a whole; a table cannot hold those"));
+        }
+        data.validate().map_err(broken)?;
+        if self.trusted {
+            return Ok(());
+        }
+        for (field, column) in self.schema.fields().iter().zip(data.child_data()) {
+            column.validate_full().map_err(|error| {
+                let rows = format!("rows {} to {}", self.rows, self.rows + data.len() as u64 - 1);
+                malformed(field.name(), &format!("{error} ({rows})")).with("row", self.rows)
+            })?;
+        }
+        Ok(())
+    }
+}
+
+impl Iterator for Imported {
+    type Item = std::result::Result<RecordBatch, ArrowError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let outcome = quietly(|| self.read()).unwrap_or_else(|text| {
+            Err(Error::data(format!("the stream's producer gave a batch that Arrow cannot read: {text}")))
+        });
+        if !matches!(outcome, Ok(Some(_))) {
+            // Released at the end rather than with the log, so that the producer's memory goes back early.
+            let ended = self.stream.take();
+            let _ = quietly(|| drop(ended));
+        }
+        outcome.map_err(|error| ArrowError::ExternalError(Box::new(error))).transpose()
+    }
+}
+
+impl RecordBatchReader for Imported {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+}
+
+fn read_schema(stream: &mut FFI_ArrowArrayStream) -> Result<Schema> {
+    let get_schema = stream.get_schema().ok_or_else(|| Error::data("the stream has no get_schema callback"))?;
+    let mut c_schema = FFI_ArrowSchema::empty();
+    // SAFETY: the stream is live and used by this thread alone; `c_schema` is a place for a schema.
+    let code = unsafe { get_schema(&raw mut *stream, &raw mut c_schema) };
+    if code != 0 {
+        return Err(producer_error(stream, code));
+    }
+    check_schema(&c_schema)?;
+    let data_type = DataType::try_from(&c_schema).map_err(unreadable)?;
+    let DataType::Struct(fields) = data_type else {
+        return Err(Error::data(format!("the stream is one of {data_type}, not of record batches (structs)")));
+    };
+    for field in &fields {
+        check_type(field.name(), field.data_type())?;
+    }
+    Ok(Schema::new(fields).with_metadata(c_schema.metadata().map_err(broken)?))
+}
+
+/// A failure that the producer reported, in its words.
+fn producer_error(stream: &mut FFI_ArrowArrayStream, code: c_int) -> Error {
+    let told = stream.get_last_error().and_then(|get_last_error| {
+        // SAFETY: the stream is live, and its last call failed; the text lives until the next call.
+        let text = unsafe { get_last_error(&raw mut *stream).as_ref() }?;
+        // SAFETY: as above.
+        Some(unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned())
+    });
+    let text = told.unwrap_or_else(|| format!("no text, code {code}"));
+    let kind = match code {
+        libc::ENOMEM => ErrorKind::MemoryLimit,
+        libc::ENOSYS => ErrorKind::Unsupported,
+        libc::EIO | libc::ENOENT | libc::EACCES => ErrorKind::Io,
+        libc::ECANCELED => ErrorKind::Cancelled,
+        _ => ErrorKind::InvalidData,
+    };
+    Error::new(kind, format!("the stream's producer failed: {text}")).with("errno", code)
+}
+
+fn unreadable(error: ArrowError) -> Error {
+    match error {
+        ArrowError::CDataInterface(text) | ArrowError::NotYetImplemented(text) => Error::unsupported(text),
+        other => broken(other),
+    }
+}
+
+fn broken(error: ArrowError) -> Error {
+    Error::data(format!("the stream's producer broke the Arrow format: {error}"))
+}
