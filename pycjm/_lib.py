@@ -1,0 +1,159 @@
+"""How does Python call the engine: which library, how do its errors arrive, and how is a running call stopped?
+
+All calls go through :func:`call`, and those that can run for long through :func:`run_cancellable`. The module keeps no
+state besides the loaded library, so a forked child may use it like its parent did.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from . import errors
+
+ABI_VERSION = 1
+"""The version of the C ABI that this package speaks."""
+
+POLL_S = 0.05
+"""How long the caller sleeps between two looks at a running call. Ctrl-C has to be answered within 200 ms."""
+
+Progress = Callable[[str, int, "int | None"], object]
+"""``progress(phase, rows_done, rows_total)``; ``rows_total`` is None while it is unknown."""
+
+
+def _load() -> tuple[Any, Any]:
+    try:
+        from pycjm._native import ffi, lib
+    except ImportError as error:
+        raise ImportError(
+            f"pycjm's native library could not be loaded ({error}). Install a built package: `pip install .` in a "
+            "checkout (this needs a Rust toolchain), or a wheel for this platform."
+        ) from error
+    found = lib.cjm_abi_version()
+    if found != ABI_VERSION:
+        raise ImportError(
+            f"pycjm's Python files speak ABI version {ABI_VERSION}, its native library speaks {found}: they come from "
+            "different builds. Reinstall both together: `pip install --force-reinstall pycjm`."
+        )
+    return ffi, lib
+
+
+ffi, lib = _load()
+
+
+def text(pointer: Any) -> str:
+    """A borrowed C string as Python text."""
+    return ffi.string(pointer).decode("utf-8", "replace") if pointer else ""
+
+
+def take_text(pointer: Any) -> str:
+    """An owned C string as Python text; the C side is freed."""
+    try:
+        return text(pointer)
+    finally:
+        lib.cjm_string_free(pointer)
+
+
+def call(function: Any, *args: Any) -> None:
+    """Calls one ABI function, whose last parameter is the error, and raises what it reports.
+
+    Parameters
+    ----------
+    function : cffi function
+        ``lib.cjm_...``.
+    *args
+        Its arguments without the error out-parameter.
+
+    Raises
+    ------
+    PycjmError
+        The class that belongs to the status.
+    """
+    error = ffi.new("cjm_error **")
+    status = function(*args, error)
+    if status:
+        raise _take_error(status, error[0])
+
+
+def _take_error(status: int, error: Any) -> errors.PycjmError:
+    if not error:
+        return errors.from_code(status, "the engine gave no text")
+    try:
+        details = json.loads(text(lib.cjm_error_details(error)) or "{}")
+        return errors.from_code(status, text(lib.cjm_error_message(error)), details)
+    finally:
+        lib.cjm_error_free(error)
+
+
+def new_context(**options: Any) -> Any:
+    """A fresh context for one call: threads, memory limit, batch size; None means the engine's choice."""
+    chosen = {"version": 1} | {name: value for name, value in options.items() if value is not None}
+    out = ffi.new("cjm_context **")
+    call(lib.cjm_context_new, json.dumps(chosen).encode(), out)
+    return ffi.gc(out[0], lib.cjm_context_free)
+
+
+def run_cancellable(context: Any, function: Any, *args: Any, progress: Progress | None = None) -> None:
+    """Runs a long ABI call in a worker thread, reporting progress and obeying Ctrl-C in the caller's.
+
+    The engine releases the GIL, and a signal reaches only the main thread, which must therefore be in Python. Should
+    the callback raise or a KeyboardInterrupt arrive, the call is cancelled and awaited, and that exception goes on.
+    A second Ctrl-C stops the waiting too: the worker holds every handle it uses, so it may end by itself.
+
+    Parameters
+    ----------
+    context : cdata
+        The context the call runs in.
+    function : cffi function
+        The ABI function, whose last parameter is the error.
+    *args
+        Its arguments without the error.
+    progress : callable, optional
+        ``progress(phase, rows_done, rows_total)``, called in this thread when something has changed.
+    """
+    done = threading.Event()
+    raised: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            call(function, *args)
+        except BaseException as error:  # handed to the caller's thread, which raises it
+            raised.append(error)
+        finally:
+            done.set()
+
+    report = _reporter(context, progress)
+    worker = threading.Thread(target=work, name="pycjm", daemon=True)
+    try:
+        worker.start()
+        while not done.wait(POLL_S):
+            report()
+        report()
+    except BaseException:
+        lib.cjm_cancel(context)
+        if worker.ident is not None:
+            worker.join()
+        raise
+    worker.join()
+    if raised:
+        raise raised[0]
+
+
+def _reporter(context: Any, progress: Progress | None) -> Callable[[], None]:
+    """A function that tells the callback what has changed since it was last asked."""
+    if progress is None:
+        return lambda: None
+    now = ffi.new("cjm_progress_t *")
+    last: list[tuple[str, int, int | None]] = []
+
+    def report() -> None:
+        if lib.cjm_progress(context, now):
+            return
+        seen = (text(now.phase), int(now.rows_done), int(now.rows_total) or None)
+        if seen[0] and seen != (last[0] if last else None):
+            last[:] = [seen]
+            progress(*seen)
+
+    return report

@@ -1,0 +1,332 @@
+"""How do results become files, whole or not at all?
+
+Everything is written beside its target under another name, brought to the disk, and renamed at the end. Whatever fails
+before that, an interrupt included, leaves the target as it was and removes what was begun. Only a process that is
+killed outright leaves something: a hidden file or directory whose name contains ``.pycjm-``, which may be deleted.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from . import _formats, _run_record, errors
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    Path = str | os.PathLike[str]
+
+
+def write_table(table: Any, path: Path, format: str | None = None) -> int:
+    """Write one table to a file; a file that is there is replaced in one step.
+
+    Parameters
+    ----------
+    table : object
+        With ``to_reader()`` or ``__arrow_c_stream__``; read batch by batch.
+    path : path
+        Where to.
+    format : {"parquet", "arrow", "csv", "json"}, optional
+        Default: by the ending of `path`.
+
+    Returns
+    -------
+    int
+        The number of rows written.
+
+    Raises
+    ------
+    InvalidArgument
+        No such format, or `path` is a directory.
+    IoError
+        The system refused; ``errno`` says why. The target is as it was.
+    """
+    target = os.path.realpath(path)
+    chosen = _formats.check_format(format) if format is not None else _formats.format_of(target)
+    with whole_file(target) as file:
+        return _write(table, chosen, file)
+
+
+def write_result(
+    result: Mapping[str, Any],
+    directory: Path,
+    *,
+    format: str = "parquet",
+    overwrite: bool = False,
+    run_info: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Write all tables of a result and ``run.json`` as one new directory.
+
+    Parameters
+    ----------
+    result : mapping
+        Tables by name; its ``info``, if there is one, goes into ``run.json``.
+    directory : path
+        To be created, with its parents.
+    format : {"parquet", "arrow", "csv", "json"}
+        Of the tables.
+    overwrite : bool
+        Replace `directory` if a former call has written it, and nobody has put anything else into it.
+    run_info : mapping, optional
+        ``inputs`` (paths of the files read), ``options`` (what was asked), ``run`` (more on how it went),
+        ``versions``.
+
+    Returns
+    -------
+    dict
+        The content of ``run.json``.
+
+    Raises
+    ------
+    InvalidArgument
+        No such format, or `directory` exists and may not be replaced.
+    IoError
+        The system refused; ``errno`` says why. The target is as it was.
+    """
+    _formats.check_format(format)
+    with _whole_directory(directory, overwrite) as temporary:
+        tables = [_write_named(name, result[name], temporary, format) for name in result]
+        content = _run_record.record(tables, getattr(result, "info", None) or {}, run_info or {})
+        with _file(os.path.join(temporary, _run_record.FILE), shown=directory) as file:
+            file.write(json.dumps(content, indent=2, ensure_ascii=False, default=str).encode() + b"\n")
+    return content
+
+
+def check_target(directory: Path, *, overwrite: bool = False) -> None:
+    """Tell before the work whether ``write_result`` may write to `directory`.
+
+    Raises
+    ------
+    InvalidArgument
+        It exists, and either `overwrite` is false or something in it was not written by ``write_result``.
+    """
+    target = os.path.realpath(directory)
+    if not os.path.lexists(target):
+        return
+    details = {"path": os.fspath(directory)}
+    if not os.path.isdir(target):
+        raise errors.InvalidArgument(f"{directory} exists and is not a directory. Name another one.", details)
+    if not overwrite:
+        message = f"{directory} exists. Name another directory, or replace it with overwrite=True."
+        raise errors.InvalidArgument(message, details)
+    strangers = _strangers(target)
+    if strangers:
+        raise errors.InvalidArgument(
+            f"{directory} is not overwritten, because it holds {strangers[0]!r}, which pycjm did not write there. Name "
+            "another directory, or move what is in it.",
+            {**details, "strangers": strangers},
+        )
+
+
+def _strangers(target: str) -> list[str]:
+    """What is in a directory besides the files that its ``run.json`` lists."""
+    found = sorted(os.listdir(target))
+    own = {_run_record.FILE}
+    try:
+        with open(os.path.join(target, _run_record.FILE), encoding="utf-8") as file:
+            content = json.load(file)
+        if content["made_by"] != _run_record.MADE_BY:
+            return found
+        own.update(table["file"] for table in content["tables"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return found
+    return [name for name in found if name not in own]
+
+
+def _write_named(name: str, table: Any, directory: str, format: str) -> dict[str, Any]:
+    file_name = name + _formats.EXTENSIONS[format][0]
+    with _file(os.path.join(directory, file_name), shown=file_name) as file:
+        rows = _write(table, format, file)
+    n_bytes = os.path.getsize(os.path.join(directory, file_name))
+    return {"name": name, "file": file_name, "format": format, "rows": rows, "bytes": n_bytes}
+
+
+def _write(table: Any, format: str, file: BinaryIO) -> int:
+    reader = _reader(table)
+    return _formats.write(format, reader.schema, _reading(reader), file)
+
+
+def _reader(table: Any) -> pa.RecordBatchReader:
+    import pyarrow as pa
+
+    if isinstance(table, pa.RecordBatchReader):
+        return table
+    return table.to_reader() if hasattr(table, "to_reader") else pa.RecordBatchReader.from_stream(table)
+
+
+class _ReadFailed(BaseException):
+    """Carries an error of the table being read past the handler that takes every OSError for one of the target's."""
+
+
+def _reading(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    try:
+        yield from batches
+    except Exception as error:
+        raise _ReadFailed(error) from error
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A binary file that takes the name `path` when the block ends well, and disappears when it does not.
+
+    Parameters
+    ----------
+    path : path
+        A file that is there is replaced.
+
+    Raises
+    ------
+    InvalidArgument
+        `path` is a directory.
+    IoError
+        The system refused.
+    """
+    target = os.path.realpath(path)
+    if os.path.isdir(target):
+        raise errors.InvalidArgument(f"{path} is a directory; name a file in it.", {"path": os.fspath(path)})
+    temporary = None
+    try:
+        with _explained(path):
+            parent, name = os.path.split(target)
+            handle, temporary = tempfile.mkstemp(prefix=f".{name}.pycjm-", dir=parent)
+            os.close(handle)
+            # mkstemp gives a file that only its owner may read; a result is an ordinary file.
+            os.chmod(temporary, 0o666 & ~_umask())
+        with _file(temporary, shown=path, mode="wb") as file:
+            yield file
+        with _explained(path):
+            os.replace(temporary, target)
+            temporary = None
+            _sync_directory(parent)
+    finally:
+        if temporary is not None:
+            with suppress(OSError):
+                os.unlink(temporary)
+
+
+@contextmanager
+def _file(path: str, *, shown: Path, mode: str = "xb") -> Iterator[BinaryIO]:
+    """A file that is on the disk when the block ends. Its errors name `shown`, not the temporary path."""
+    with _explained(shown), open(path, mode) as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def _whole_directory(directory: Path, overwrite: bool) -> Iterator[str]:
+    """A new empty directory that takes the name `directory` when the block ends well, and disappears when not."""
+    check_target(directory, overwrite=overwrite)
+    target = os.path.realpath(directory)
+    parent, name = os.path.split(target)
+    temporary = None
+    created: list[str] = []
+    try:
+        with _explained(directory):
+            created = _make_parents(parent)
+            temporary = tempfile.mkdtemp(prefix=f".{name}.pycjm-", dir=parent)
+            os.chmod(temporary, 0o777 & ~_umask())
+        yield temporary
+        with _explained(directory):
+            _sync_directory(temporary)
+            _swap(temporary, target, overwrite)
+            temporary = None
+            created = []
+            _sync_directory(parent)
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+        for path in reversed(created):
+            with suppress(OSError):
+                os.rmdir(path)
+
+
+def _make_parents(path: str) -> list[str]:
+    """Creates the missing directories down to `path`; those created, outermost first."""
+    missing = []
+    while not os.path.isdir(path):
+        missing.append(path)
+        path = os.path.dirname(path)
+    missing.reverse()
+    for path in missing:
+        os.mkdir(path)
+    return missing
+
+
+def _swap(temporary: str, target: str, overwrite: bool) -> None:
+    """Renames `temporary` to `target`; what was there is put aside first and removed last."""
+    if not overwrite or not os.path.lexists(target):
+        os.rename(temporary, target)
+        return
+    # Writing may have taken hours, in which somebody may have put something there.
+    check_target(target, overwrite=True)
+    parent, name = os.path.split(target)
+    aside = os.path.join(tempfile.mkdtemp(prefix=f".{name}.pycjm-old-", dir=parent), name)
+    try:
+        os.rename(target, aside)
+        os.rename(temporary, target)
+    except BaseException:
+        if not os.path.lexists(target) and os.path.lexists(aside):
+            os.rename(aside, target)
+        os.rmdir(os.path.dirname(aside))
+        raise
+    shutil.rmtree(os.path.dirname(aside))
+
+
+def _sync_directory(path: str) -> None:
+    """Brings a directory's names to the disk, where the system can open directories."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turns the system's errors into ours, and lets those of the table being read through."""
+    try:
+        yield
+    except errors.PycjmError:
+        raise
+    except _ReadFailed as carrier:
+        raise carrier.args[0] from None
+    except OSError as error:
+        raise _io_error(error, path) from error
+
+
+_REMEDIES = {
+    errno.ENOSPC: "the disk is full. Free some space, or write to another disk.",
+    errno.EDQUOT: "your disk quota is used up. Free some space, or write to another disk.",
+    errno.EFBIG: "the file would be larger than the system allows. Write to another disk, or lift the limit.",
+    errno.EACCES: "you may not write there. Name a place that you may write to.",
+    errno.EPERM: "you may not write there. Name a place that you may write to.",
+    errno.EROFS: "that file system is read-only. Name a place that you may write to.",
+    errno.ENOENT: "its directory does not exist. Create it, or name another one.",
+    errno.ENOTDIR: "a part of the path is not a directory. Name another place.",
+    errno.ENOTEMPTY: "it has appeared in the meantime. Name another directory.",
+    errno.ENAMETOOLONG: "the name is too long. Name another one.",
+}
+
+
+def _io_error(error: OSError, path: Path) -> errors.IoError:
+    remedy = _REMEDIES.get(error.errno or 0, f"{error.strerror or error}.")
+    details: dict[str, Any] = {"path": os.fspath(path), "errno": error.errno}
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        details["disk_full"] = True
+    return errors.IoError(f"cannot write {path}: {remedy} Nothing was changed.", details)

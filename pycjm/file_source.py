@@ -1,0 +1,207 @@
+"""Which files does a source name, what is in them, and which reader takes them?
+
+Parquet and XES go to the engine, CSV and Arrow IPC files are streamed to it. The extension says what a file is; only
+without a known one are its first bytes looked at.
+"""
+
+from __future__ import annotations
+
+import errno
+import glob
+import os
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from . import csv_dialect, errors
+from ._arrow import translate
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_EXTENSIONS = {
+    "parquet": (".parquet", ".pq"),
+    "xes": (".xes", ".xes.gz"),
+    "arrow": (".arrow", ".feather", ".ipc"),
+    "csv": tuple(
+        extension + packed for extension in csv_dialect.EXTENSIONS for packed in ("", *csv_dialect.COMPRESSED)
+    ),
+}
+
+
+def is_path(source: Any) -> bool:
+    """Whether a source names files: a path, or a list of paths."""
+    if isinstance(source, (list, tuple)):
+        return all(is_path(item) and not isinstance(item, (list, tuple)) for item in source)
+    return isinstance(source, (str, bytes, os.PathLike))
+
+
+def paths_of(source: Any) -> list[str]:
+    """The paths that a source names, as text.
+
+    Raises
+    ------
+    InvalidArgument
+        There are none.
+    Unsupported
+        One is an address on the network.
+    """
+    given = source if isinstance(source, (list, tuple)) else [source]
+    paths = [os.fsdecode(path) for path in given]
+    if not paths or "" in paths:
+        raise errors.InvalidArgument("the source names no file.", {"option": "source"})
+    for path in paths:
+        if "://" in path:
+            raise errors.Unsupported(
+                f"{path}: only files on this machine are read. Download it, or scan a pyarrow.dataset over it.",
+                {"path": path},
+            )
+    return paths
+
+
+def format_by_name(paths: Sequence[str]) -> str | None:
+    """The format that the extensions say, or None where the files have to be looked at.
+
+    Raises
+    ------
+    InvalidArgument
+        They say different things.
+    """
+    formats = {_by_extension(path) for path in paths}
+    if len(formats - {None}) > 1:
+        named = ", ".join(sorted(form for form in formats if form))
+        raise errors.InvalidArgument(
+            f"the source mixes formats ({named}). Scan files of one format at a time.",
+            {"formats": sorted(formats - {None})},
+        )
+    return formats.pop() if len(formats) == 1 else None
+
+
+def find_format(paths: Sequence[str]) -> str:
+    """The format of the files, looking into those whose names do not say.
+
+    Raises
+    ------
+    InvalidArgument
+        They are of different formats.
+    IoError
+        A file is not there.
+    """
+    known = format_by_name(paths)
+    if known is not None:
+        return known
+    formats = {_by_extension(path) or _by_content(path) for path in paths}
+    if len(formats) > 1:
+        raise errors.InvalidArgument(
+            f"the source mixes formats ({', '.join(sorted(formats))}). Scan files of one format at a time.",
+            {"formats": sorted(formats)},
+        )
+    return formats.pop()
+
+
+def expand(paths: Sequence[str]) -> list[str]:
+    """The files behind shell patterns, sorted within each pattern; existing paths stand for themselves.
+
+    Raises
+    ------
+    IoError
+        A pattern matches nothing.
+    """
+    found: list[str] = []
+    for path in paths:
+        if not glob.has_magic(path) or os.path.exists(path):
+            found.append(path)
+            continue
+        matches = sorted(glob.glob(path, recursive=True))
+        if not matches:
+            raise errors.IoError(f"{path}: no file matches this pattern.", {"path": path, "errno": errno.ENOENT})
+        found += matches
+    return found
+
+
+def _by_extension(path: str) -> str | None:
+    lower = path.lower()
+    for form, extensions in _EXTENSIONS.items():
+        if lower.endswith(extensions):
+            return form
+    return "parquet" if glob.has_magic(path) and not os.path.exists(path) else None
+
+
+def _by_content(path: str) -> str:
+    if os.path.isdir(path):
+        return "parquet"
+    try:
+        with open(path, "rb") as file:
+            head = file.read(8)
+    except OSError as error:
+        raise csv_dialect.io_error(path, error) from error
+    if head.startswith(b"PAR1"):
+        return "parquet"
+    if head.startswith((b"ARROW1", b"FEA1")):
+        return "arrow"
+    try:
+        with csv_dialect.open_bytes(path) as stream:
+            text = stream.read(256).removeprefix(b"\xef\xbb\xbf").lstrip()
+    except OSError as error:
+        raise csv_dialect.io_error(path, error) from error
+    return "xes" if text.startswith((b"<?xml", b"<log", b"<!DOCTYPE")) else "csv"
+
+
+class IpcSource:
+    """Arrow IPC files (random access or streaming), read one after the other.
+
+    Parameters
+    ----------
+    paths : list of str
+        The files.
+    """
+
+    def __init__(self, paths: list[str]) -> None:
+        self.paths = paths
+
+    def schema(self) -> pa.Schema:
+        """The schema of the first file."""
+        return self._open(self.paths[0]).schema
+
+    def rows(self) -> int | None:
+        """The number of rows: these files do not tell without being read."""
+        return None
+
+    def batches(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """The named columns of all files. Buffers are checked, since a file may hold anything."""
+        first = None
+        for path in self.paths:
+            try:
+                for batch in _batches(self._open(path)):
+                    chosen = batch.select(list(names))
+                    chosen.validate(full=True)
+                    first = first or chosen.schema
+                    if not chosen.schema.equals(first):
+                        raise errors.InvalidData(f"{path}: its columns have other types than those of {self.paths[0]}.")
+                    yield chosen
+            except Exception as error:
+                raise translate(error, path, {"path": path}) from error
+
+    def _open(self, path: str) -> Any:
+        """A reader over either kind of file."""
+        import pyarrow as pa
+
+        try:
+            with open(path, "rb") as file:
+                head = file.read(8)
+        except OSError as error:
+            raise csv_dialect.io_error(path, error) from error
+        if head.startswith(b"FEA1"):
+            raise errors.Unsupported(f"{path}: Feather version 1 is not read. Write it as version 2.", {"path": path})
+        try:
+            mapped = pa.memory_map(path)
+            reader = pa.ipc.open_file(mapped) if head.startswith(b"ARROW1") else pa.ipc.open_stream(mapped)
+            reader.schema.names  # noqa: B018 - names that are no text raise here, and so within this block
+            return reader
+        except Exception as error:
+            raise translate(error, path, {"path": path}) from error
+
+
+def _batches(reader: Any) -> Iterator[pa.RecordBatch]:
+    if hasattr(reader, "get_batch"):
+        return (reader.get_batch(idx) for idx in range(reader.num_record_batches))
+    return iter(reader)

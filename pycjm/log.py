@@ -1,0 +1,467 @@
+"""How does a user name a log, look at it and mine it?
+
+``scan`` only notes what was said. Files are opened by the first call that needs them, and anew by every further one.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from . import _arrow, _lib, backends, errors, measures, settings, source
+from . import roles as _roles
+from .result import MiningResult
+from .roles import Roles
+from .settings import Names
+from .source import Column, Opened
+from .table import Table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from ._lib import Progress
+    from .case_metric import CaseMetric
+    from .measures import Measure
+
+
+@dataclass(frozen=True)
+class LogDescription:
+    """What is known of a log without mining it.
+
+    Attributes
+    ----------
+    source : str
+        The path, or the kind of table.
+    format : str
+        ``parquet``, ``xes``, ``csv``, ``arrow``, or the kind of table.
+    columns : tuple of Column
+        ``name`` and ``type`` of every column.
+    rows, row_groups : int or None
+        None where only a reading would tell.
+    files : tuple of dict
+        ``path``, ``bytes`` and ``rows`` of each file.
+    roles : Roles or None
+        Which column is what; None where it cannot be told.
+    guessed : tuple of str
+        The roles that were guessed from names.
+    problem : str or None
+        Why the roles cannot be told.
+    """
+
+    source: str
+    format: str
+    columns: tuple[Column, ...]
+    rows: int | None
+    row_groups: int | None
+    files: tuple[dict[str, Any], ...]
+    roles: Roles | None
+    guessed: tuple[str, ...]
+    problem: str | None
+
+    def __repr__(self) -> str:
+        width = max((len(column.name) for column in self.columns), default=0)
+        rows = "rows not known before reading" if self.rows is None else f"{self.rows:,} rows"
+        lines = [f"{self.source}: {self.format}, {rows}, {len(self.columns)} columns"]
+        lines += [f"  {column.name.ljust(width)}  {column.type}" for column in self.columns]
+        lines.append(f"roles: {self.roles}" if self.roles else f"roles: {self.problem}")
+        return "\n".join(lines)
+
+
+def scan(
+    source: Any,
+    *,
+    case: Names = None,
+    activity: Names = None,
+    timestamp: Names = None,
+    start_timestamp: Names = None,
+    order_by: Names = (),
+    timestamp_format: str | None = None,
+    timestamp_unit: str | None = None,
+    timezone: str | None = None,
+    delimiter: str | None = None,
+    quote: str | None = None,
+    encoding: str | None = None,
+    lifecycle: str | None = None,
+    null_values: Names = (),
+    on_null: str = "error",
+    joiner: str = "+",
+    negative: str = "keep",
+) -> EventLog:
+    """Names an event log. Nothing is read yet.
+
+    Parameters
+    ----------
+    source : path, list of paths, or table
+        Parquet (file, directory, pattern), XES, CSV and Arrow IPC files; or anything with ``__arrow_c_stream__``:
+        pyarrow, polars and pandas tables, a duckdb relation, a ``pyarrow.dataset``. A reader can be mined once only.
+    case, activity : str or list of str, optional
+        Column, or columns that are joined. Guessed from common names if left out, where the guess is unique.
+    timestamp : str or pair of str, optional
+        Column, or a (date, time) pair. Guessed like the others.
+    start_timestamp : str or pair of str, optional
+        When an event began; ``timestamp`` is then its end.
+    order_by : str or list of str
+        Columns that order events of the same time; the position in the log decides last.
+    timestamp_format : str, optional
+        How text is to be read: ``"iso8601"`` or a format like ``"%d.%m.%Y %H:%M"``. Inferred for CSV files.
+    timestamp_unit : {"s", "ms", "us", "ns"}, optional
+        The unit of integers since 1970 UTC; with a format, the unit to hold.
+    timezone : str, optional
+        The zone of times without one, such as ``"Europe/Berlin"``. They are taken as UTC otherwise.
+    delimiter, quote, encoding : str, optional
+        Of CSV files; inferred otherwise. ``quote=""`` gives quotes no meaning.
+    lifecycle : str, optional
+        Keep events of this lifecycle transition only, in any letter case, such as ``"complete"``.
+    null_values : str or list of str
+        Text that means null in the columns used.
+    on_null : {"error", "drop"}
+        What a null in case, activity or timestamp does.
+    joiner : str
+        Between the parts of a case or an activity of several columns.
+    negative : {"keep", "zero", "error"}
+        With `start_timestamp`: what a negative gap becomes.
+
+    Returns
+    -------
+    EventLog
+
+    Raises
+    ------
+    InvalidArgument
+        An argument is wrong in itself. What needs the file is checked when it is opened.
+
+    Examples
+    --------
+    >>> import pyarrow as pa, pycjm
+    >>> table = pa.table({
+    ...     "customer": ["A", "A", "B"],
+    ...     "touchpoint": ["search", "buy", "search"],
+    ...     "at": pa.array([0, 60, 30], pa.timestamp("s")),
+    ... })
+    >>> log = pycjm.scan(table, timestamp="at")
+    >>> log.mine("dfg")["dfg"].to_pyarrow().select(["source", "target", "count", "mean_s"]).to_pylist()
+    [{'source': 'search', 'target': 'buy', 'count': 1, 'mean_s': 60.0}]
+    >>> log.guessed
+    ('case', 'activity')
+    """
+    checked = settings.check(
+        case=case,
+        activity=activity,
+        timestamp=timestamp,
+        start_timestamp=start_timestamp,
+        order_by=order_by,
+        timestamp_format=timestamp_format,
+        timestamp_unit=timestamp_unit,
+        timezone=timezone,
+        delimiter=delimiter,
+        quote=quote,
+        encoding=encoding,
+        lifecycle=lifecycle,
+        null_values=null_values,
+        on_null=on_null,
+        joiner=joiner,
+        negative=negative,
+    )
+    return EventLog(source, checked)
+
+
+class EventLog:
+    """An event log that can be looked at and mined. Made by :func:`scan`."""
+
+    def __init__(self, scanned: Any, checked: settings.Settings) -> None:
+        source.check_early(scanned, checked)
+        self._scanned = scanned
+        self._settings = checked
+
+    @functools.cached_property
+    def _source(self) -> source.Source:
+        return source.find(self._scanned, self._settings)
+
+    @functools.cached_property
+    def roles(self) -> Roles:
+        """Which column is what; those left out are guessed here.
+
+        Raises
+        ------
+        InvalidArgument
+            A guess is not unique, or a column is not there.
+        """
+        named = self._settings.roles
+        if self._source.checks_columns and not named.missing and self._settings.lifecycle is None:
+            return named
+        facts = self._source.facts()
+        columns = [column.name for column in facts.columns]
+        if facts.format != "xes":  # an attribute may first occur deep inside an XES file; the engine checks those
+            _roles.require(named, columns, self._source.label)
+        named = source.with_lifecycle(named, self._settings, columns, facts.format)
+        kinds = {column.name: column.type for column in facts.columns}
+        return _roles.resolve(named, kinds, lambda role, name: self._source.fits(role, name, self._settings))
+
+    @property
+    def guessed(self) -> tuple[str, ...]:
+        """The names of the roles that were guessed from column names."""
+        return self.roles.guessed
+
+    def describe(self) -> LogDescription:
+        """Columns, sizes and roles. Reads no events.
+
+        Returns
+        -------
+        LogDescription
+            With ``roles`` None and a ``problem`` where they cannot be told.
+
+        Examples
+        --------
+        >>> import pycjm
+        >>> print(pycjm.sample().describe().roles)
+        case=journey_id, activity=touchpoint, timestamp=timestamp
+        """
+        facts = self._source.facts()
+        found, problem = None, None
+        try:
+            found = self.roles
+        except errors.InvalidArgument as error:
+            problem = error.message
+        return LogDescription(
+            source=self._source.label,
+            format=facts.format,
+            columns=facts.columns,
+            rows=facts.rows,
+            row_groups=facts.row_groups,
+            files=facts.files,
+            roles=found,
+            guessed=found.guessed if found else (),
+            problem=problem,
+        )
+
+    def events(self) -> pa.RecordBatchReader:
+        """The events as the measures see them, in the order of the log.
+
+        Returns
+        -------
+        pyarrow.RecordBatchReader
+            ``case``, ``activity``, ``timestamp``, ``start_timestamp`` if there is one, and ``order_0``, ... for each
+            column of `order_by`; after joining, units, zones, lifecycle and nulls.
+
+        Examples
+        --------
+        >>> import pycjm
+        >>> pycjm.sample().events().schema.names
+        ['case', 'activity', 'timestamp']
+        """
+        return self._events()[0]
+
+    def _events(self) -> tuple[pa.RecordBatchReader, Opened]:
+        opened = self._open()
+        context = _lib.new_context()
+
+        def explain(error: BaseException) -> BaseException:
+            return opened.explain(_arrow.from_engine(error))
+
+        try:
+            reader = _arrow.import_stream(_lib.lib.cjm_log_events, opened.pointer, context)
+        except errors.PycjmError as error:
+            raise opened.explain(error) from None
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            # The handles have to live as long as the reader; being cancelled is how an abandoned reading ends.
+            try:
+                yield from reader
+            finally:
+                _lib.lib.cjm_cancel(context)
+
+        return _arrow.guarded(reader.schema, batches(), explain), opened
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """The normalised events as an Arrow C stream in a PyCapsule."""
+        return self.events().__arrow_c_stream__(requested_schema)
+
+    def mine(
+        self,
+        *asked: str | Measure | CaseMetric,
+        percentiles: Sequence[float] = measures.DEFAULT_PERCENTILES,
+        threads: int | None = None,
+        backend: str = "native",
+        progress: Progress | None = None,
+        top: int | None = None,
+        memory_limit: int | None = None,
+    ) -> MiningResult:
+        """Computes measures in one pass over the log.
+
+        Parameters
+        ----------
+        *asked : str, Measure or CaseMetric
+            Names, objects of :mod:`pycjm.measures`, or functions made with :func:`pycjm.case_metric`. None at all
+            means all but ``cases``.
+        percentiles : sequence of float
+            For measures that name none themselves; in [0, 100].
+        threads : int, optional
+            None takes as many as the machine has. The result does not depend on it.
+        backend : {"native", "numba", "reference"}
+            All give the same values; see :mod:`pycjm.backends`.
+        progress : callable, optional
+            ``progress(phase, rows_done, rows_total)`` in this thread; ``rows_total`` is None while unknown. Raising
+            in it stops the run.
+        top : int, optional
+            Keep the first rows of ``variants`` only.
+        memory_limit : int, optional
+            Bytes that the run may hold (native backend).
+
+        Returns
+        -------
+        MiningResult
+
+        Raises
+        ------
+        InvalidArgument
+            An unknown measure or option, or roles that cannot be told.
+        InvalidData
+            The log breaks a rule; column and row are named.
+        IoError, MemoryLimit, Unsupported, CallbackError
+            As their names say.
+        KeyboardInterrupt
+            Ctrl-C; within 200 ms, and nothing is left behind.
+
+        Examples
+        --------
+        >>> import pycjm
+        >>> result = pycjm.sample().mine("durations", percentiles=[50, 99.9])
+        >>> result["durations"].columns
+        ['n', 'mean_s', 'min_s', 'max_s', 'std_s', 'p50_s', 'p99_9_s']
+        """
+        plan, case_metrics = measures.build_plan(asked, percentiles, top)
+        self._check_run(backend, threads, memory_limit, case_metrics)
+        if backend == "native":
+            return self._mine_native(plan, case_metrics, threads, memory_limit, progress)
+        return self._mine_in_python(plan, case_metrics, backend, threads, progress)
+
+    def _check_run(self, backend: str, threads: Any, memory_limit: Any, case_metrics: list[CaseMetric]) -> None:
+        if backend not in backends.NAMES:
+            raise errors.unknown("backend", str(backend), list(backends.NAMES))
+        if threads is not None:
+            measures.check_count("threads", threads)
+        if memory_limit is not None:
+            measures.check_count("memory_limit", memory_limit)
+            if backend != "native":
+                raise errors.InvalidArgument(
+                    f'only backend="native" keeps a memory limit, not {backend!r}.', {"option": "memory_limit"}
+                )
+        for metric in case_metrics:
+            if metric.takes_starts and not self._settings.roles.start_timestamp:
+                raise errors.InvalidArgument(
+                    f"case metric {metric.name!r} takes start_times, and the log was scanned without start_timestamp=.",
+                    {"metric": metric.name},
+                )
+
+    def _open(self) -> Opened:
+        """The log at its beginning, with all roles known."""
+        return self._source.open(self.roles, self._settings)
+
+    def _mine_native(
+        self,
+        plan: dict[str, Any],
+        case_metrics: list[CaseMetric],
+        threads: int | None,
+        memory_limit: int | None,
+        progress: Progress | None,
+    ) -> MiningResult:
+        from .backends import native
+
+        result = native.mine(
+            self._open(),
+            plan,
+            case_metrics=case_metrics,
+            threads=threads,
+            memory_limit=memory_limit,
+            progress=progress,
+        )
+        tables = {
+            name: Table(name, functools.partial(result.reader, name), streamed=name == "cases")
+            for name in _table_names(plan)
+        }
+        info = {"backend": "native", **result.info()}
+        return MiningResult(tables, info, functools.partial(self._run_info, plan))
+
+    def _mine_in_python(
+        self,
+        plan: dict[str, Any],
+        case_metrics: list[CaseMetric],
+        backend: str,
+        threads: int | None,
+        progress: Progress | None,
+    ) -> MiningResult:
+        run = _backend(backend)
+        events, dropped_rows = self._read_events(progress)
+        info = {
+            "dropped_rows": dropped_rows,
+            "negative": self._settings.negative,
+            "threads": threads,
+            "case_metrics": {metric.name: metric.on_case for metric in case_metrics},
+        }
+        if progress is not None:
+            progress("mining", events.num_rows, events.num_rows)
+        found = run(events, plan, info)
+        tables = {name: Table(name, found[name].to_reader) for name in _table_names(plan)}
+        told: dict[str, Any] = {"backend": backend, "rows": events.num_rows}
+        if "overview" in found:
+            told["layout"] = found["overview"]["layout"][0].as_py()
+        return MiningResult(tables, told, functools.partial(self._run_info, plan))
+
+    def _run_info(self, plan: dict[str, Any]) -> dict[str, Any]:
+        """What is written beside the tables: the files read, and what was asked of them."""
+        files = [file["path"] for file in self._source.facts().files]
+        return {"inputs": files, "options": {"scan": self._settings.spec(self.roles), "mine": plan}}
+
+    def _read_events(self, progress: Progress | None) -> tuple[pa.Table, dict[str, int]]:
+        """All events in memory, and how many rows each role cost."""
+        import pyarrow as pa
+
+        reader, opened = self._events()
+        batches, rows = [], 0
+        for batch in reader:
+            batches.append(batch)
+            rows += batch.num_rows
+            if progress is not None:
+                progress("reading", rows, self._source.facts().rows)
+        table = pa.Table.from_batches(batches, reader.schema).unify_dictionaries()
+        dropped = opened.describe().get("dropped_rows") or {}
+        return table, {role: int(count) for role, count in dropped.items()}
+
+    def __repr__(self) -> str:
+        said = str(self._settings.roles)
+        if "roles" in self.__dict__:
+            said = str(self.roles)
+        elif missing := self._settings.roles.missing:
+            said = (said + ", " if said else "") + f"{' and '.join(missing)} to be guessed"
+        label = self._source.label if "_source" in self.__dict__ else _label(self._scanned)
+        return f"<pycjm.EventLog {label}: {said}>"
+
+
+def _label(scanned: Any) -> str:
+    from . import file_source, table_source
+
+    if file_source.is_path(scanned):
+        return source.label_of(file_source.paths_of(scanned))
+    kind = table_source.kind_of(scanned)
+    return kind.name if kind else type(scanned).__name__
+
+
+def _table_names(plan: dict[str, Any]) -> list[str]:
+    return [measure["measure"] for measure in plan["measures"]]
+
+
+def _backend(name: str) -> Any:
+    """The `mine` of a Python backend."""
+    if name == "reference":
+        from .backends.reference import mine
+
+        return mine
+    try:
+        from .backends.numba import mine as mine_numba
+    except ImportError as error:
+        raise errors.Unsupported(
+            'backend="numba" needs numba, which is not installed: pip install "pycjm[numba]".', {"package": "numba"}
+        ) from error
+    return mine_numba

@@ -1,0 +1,146 @@
+"""Is it found out what a file is, and are Arrow IPC files read whole and checked?"""
+
+from __future__ import annotations
+
+import gzip
+
+import pyarrow as pa
+import pyarrow.feather
+import pyarrow.parquet as pq
+import pytest
+
+from pycjm import errors, file_source
+from pycjm.file_source import IpcSource
+
+DATA = pa.table({"case": ["A", "B"], "what": ["x", "y"], "n": [1, 2]})
+
+
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        ("a.parquet", "parquet"),
+        ("a.PQ", "parquet"),
+        ("logs/*.parquet", "parquet"),
+        ("logs/2024-*/part-?", "parquet"),
+        ("a.xes", "xes"),
+        ("a.XES.gz", "xes"),
+        ("a.csv", "csv"),
+        ("a.tsv.gz", "csv"),
+        ("a.txt.zst", "csv"),
+        ("a.csv.zstd", "csv"),
+        ("a.csv.bz2", "csv"),
+        ("logs/*.csv", "csv"),
+        ("a.arrow", "arrow"),
+        ("a.feather", "arrow"),
+        ("a", None),
+        ("a.dat", None),
+        ("a.gz", None),
+    ],
+)
+def test_formats_by_name(name, form):
+    assert file_source.format_by_name([name]) == form
+
+
+def _write(path, content):
+    path.write_bytes(content)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "form"),
+    [
+        (b"PAR1 and more", "parquet"),
+        (b"ARROW1\0\0", "arrow"),
+        (b"<?xml version='1.0'?><log/>", "xes"),
+        (b"\xef\xbb\xbf\n <log>", "xes"),
+        (gzip.compress(b"<?xml version='1.0'?><log/>"), "xes"),
+        (b"a,b\n1,2\n", "csv"),
+        (gzip.compress(b"a,b\n1,2\n"), "csv"),
+    ],
+)
+def test_formats_by_content(tmp_path, content, form):
+    assert file_source.find_format([_write(tmp_path / "log", content)]) == form
+
+
+def test_a_directory_is_parquet(tmp_path):
+    assert file_source.find_format([str(tmp_path)]) == "parquet"
+
+
+def test_files_of_several_formats_are_refused(tmp_path):
+    paths = [_write(tmp_path / "one", b"a,b\n"), _write(tmp_path / "two", b"<log/>")]
+    with pytest.raises(errors.InvalidArgument, match="csv, xes"):
+        file_source.find_format(paths)
+
+
+def test_patterns_are_sorted_and_literal_names_win(tmp_path):
+    for name in ("b.csv", "a.csv", "[x].csv"):
+        _write(tmp_path / name, b"a\n")
+    pattern, literal = str(tmp_path / "?.csv"), str(tmp_path / "[x].csv")
+    assert file_source.expand([literal, pattern]) == [literal, str(tmp_path / "a.csv"), str(tmp_path / "b.csv")]
+    with pytest.raises(errors.IoError, match="no file matches"):
+        file_source.expand([str(tmp_path / "*.tsv")])
+
+
+def _ipc_file(path, table=DATA, **options):
+    with pa.ipc.new_file(path, table.schema, **options) as writer:
+        writer.write_table(table, max_chunksize=1)
+    return str(path)
+
+
+def _ipc_stream(path, table=DATA):
+    with pa.ipc.new_stream(path, table.schema) as writer:
+        writer.write_table(table, max_chunksize=1)
+    return str(path)
+
+
+@pytest.mark.parametrize("write", [_ipc_file, _ipc_stream])
+def test_ipc_files_are_read_again_and_again(tmp_path, write):
+    source = IpcSource([write(tmp_path / "a.arrow"), write(tmp_path / "b.arrow")])
+    assert source.schema().names == ["case", "what", "n"]
+    for _ in range(2):
+        table = pa.Table.from_batches(list(source.batches(["n", "case"])))
+        assert table.to_pydict() == {"n": [1, 2, 1, 2], "case": ["A", "B", "A", "B"]}
+
+
+def test_compressed_ipc_and_feather(tmp_path):
+    packed = _ipc_file(tmp_path / "a.arrow", options=pa.ipc.IpcWriteOptions(compression="zstd"))
+    pyarrow.feather.write_feather(DATA, tmp_path / "b.feather")
+    for path in (packed, str(tmp_path / "b.feather")):
+        assert pa.Table.from_batches(list(IpcSource([path]).batches(["n"])))["n"].to_pylist() == [1, 2]
+
+
+def test_feather_of_version_1_is_named(tmp_path):
+    path = _write(tmp_path / "a.feather", b"FEA1....FEA1")
+    with pytest.raises(errors.Unsupported, match="version 1"):
+        IpcSource([path]).schema()
+
+
+def test_ipc_files_of_other_types_are_refused(tmp_path):
+    other = DATA.set_column(2, "n", pa.array([1.5, 2.5]))
+    source = IpcSource([_ipc_file(tmp_path / "a.arrow"), _ipc_file(tmp_path / "b.arrow", other)])
+    with pytest.raises(errors.InvalidData, match=r"b\.arrow.*other types"):
+        list(source.batches(["n"]))
+
+
+@pytest.mark.parametrize("cut", [0, 5, 20, 300])
+def test_cut_ipc_files_are_broken_data(tmp_path, cut):
+    whole = _ipc_file(tmp_path / "a.arrow")
+    with open(whole, "rb") as file:
+        content = file.read(cut)
+    with pytest.raises(errors.InvalidData, match=r"b\.arrow"):
+        list(IpcSource([_write(tmp_path / "b.arrow", content)]).batches(["n"]))
+
+
+def test_ipc_text_is_checked(tmp_path):
+    broken = pa.Array.from_buffers(
+        pa.string(), 1, [None, pa.array([0, 2], pa.int32()).buffers()[1], pa.py_buffer(b"\xff\xfe")]
+    )
+    path = _ipc_file(tmp_path / "a.arrow", pa.table({"case": broken}))
+    with pytest.raises(errors.InvalidData, match="UTF8"):
+        list(IpcSource([path]).batches(["case"]))
+
+
+def test_a_parquet_file_named_as_ipc_is_broken_data(tmp_path):
+    pq.write_table(DATA, tmp_path / "a.arrow")
+    with pytest.raises(errors.InvalidData, match=r"a\.arrow"):
+        IpcSource([str(tmp_path / "a.arrow")]).schema()

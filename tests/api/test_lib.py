@@ -1,0 +1,175 @@
+"""Are errors, progress, Ctrl-C and threads handled where Python meets the engine?"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+import pycjm
+from pycjm import _lib, errors
+
+
+def big_log(n=3_000_000):
+    """A shuffled log that keeps the engine busy for a while."""
+    rng = np.random.default_rng(1)
+    table = pa.table(
+        {
+            "case": rng.integers(0, n // 10, n),
+            "activity": pa.DictionaryArray.from_arrays(rng.integers(0, 40, n, np.int32), [f"a{i}" for i in range(40)]),
+            "timestamp": pa.array(rng.integers(0, 10**9, n), pa.timestamp("us")),
+        }
+    )
+    return pycjm.scan(table)
+
+
+def test_an_error_has_class_and_details():
+    with pytest.raises(errors.InvalidArgument) as caught:
+        _lib.call(_lib.lib.cjm_context_new, b'{"version": 1, "threads": 0}', _lib.ffi.new("cjm_context **"))
+    assert caught.value.code == 1
+    assert isinstance(caught.value.details, dict)
+
+
+def test_progress_reaches_the_end_in_this_thread():
+    seen = []
+
+    def progress(phase, done, total):
+        assert threading.current_thread() is threading.main_thread()
+        assert isinstance(phase, str)
+        assert total is None or done <= total
+        seen.append((phase, done, total))
+
+    big_log().mine("dfg", progress=progress)
+    assert seen
+    assert len(seen) == len(set(seen))
+
+
+@pytest.mark.parametrize("backend", ["native", "reference"])
+def test_an_exception_in_the_progress_callback_stops_the_run(backend):
+    class StopError(Exception):
+        pass
+
+    def progress(phase, done, total):
+        raise StopError
+
+    log = big_log() if backend == "native" else big_log(10_000)
+    with pytest.raises(StopError):
+        log.mine(progress=progress, backend=backend)
+    assert not [thread for thread in threading.enumerate() if thread.name == "pycjm"]
+
+
+INTERRUPTED = """
+import os, signal, sys, threading, time
+sys.path.insert(0, {here!r})
+from test_lib import big_log
+log = big_log(20_000_000)
+def interrupt():
+    time.sleep(float(sys.argv[1]))
+    global sent
+    sent = time.monotonic()
+    os.kill(os.getpid(), signal.SIGINT)
+threading.Thread(target=interrupt, daemon=True).start()
+try:
+    log.mine("dfg", "variants", "durations", threads=1)
+except KeyboardInterrupt:
+    took = time.monotonic() - sent
+    left = [thread.name for thread in threading.enumerate() if thread.name == "pycjm"]
+    print("interrupted", took, left)
+else:
+    print("finished")
+"""
+
+
+@pytest.mark.parametrize("after_s", [0.1, 0.3])
+def test_ctrl_c_is_answered_within_200_ms(after_s):
+    code = INTERRUPTED.format(here=os.path.dirname(__file__))
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(after_s)], capture_output=True, text=True, timeout=120, check=False
+    )
+    word, took, left = done.stdout.split(maxsplit=2)
+    assert word == "interrupted", done.stdout + done.stderr
+    assert float(took) < 0.2
+    assert left.strip() == "[]"
+
+
+def test_mining_outside_of_the_main_thread():
+    found = []
+    thread = threading.Thread(target=lambda: found.append(pycjm.sample().mine("overview")["overview"].to_pyarrow()))
+    thread.start()
+    thread.join(60)
+    assert found[0]["events"].to_pylist() == [3550]
+
+
+def test_logs_can_be_mined_side_by_side():
+    log = pycjm.sample()
+    expected = log.mine("dfg")["dfg"].to_pyarrow()
+    found = []
+    threads = [threading.Thread(target=lambda: found.append(log.mine("dfg")["dfg"].to_pyarrow())) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert len(found) == 8
+    assert all(table.equals(expected) for table in found)
+
+
+def _mine_in_child(queue):
+    queue.put(pycjm.sample().mine("overview")["overview"].to_pyarrow()["cases"].to_pylist())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no fork there")
+def test_a_forked_child_can_mine():
+    expected = pycjm.sample().mine("overview")["overview"].to_pyarrow()["cases"].to_pylist()
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    child = context.Process(target=_mine_in_child, args=(queue,))
+    child.start()
+    assert queue.get(timeout=60) == expected
+    child.join(60)
+    assert child.exitcode == 0
+
+
+def test_a_second_interrupt_does_not_hang():
+    """The waiting for a cancelled call can be broken off; the worker ends by itself."""
+    release = threading.Event()
+    cancelled = []
+
+    def stuck(error):
+        release.wait(30)
+        return 0
+
+    real = _lib.lib
+    context = _lib.new_context()
+
+    class Lib:
+        def __getattr__(self, name):
+            return getattr(real, name)
+
+        def cjm_cancel(self, context):
+            cancelled.append(context)
+            return real.cjm_cancel(context)
+
+    main = threading.get_ident()
+
+    def interrupt():
+        for _ in range(2):
+            time.sleep(0.2)
+            signal.pthread_kill(main, signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    _lib.lib = Lib()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            _lib.run_cancellable(context, stuck)
+    finally:
+        _lib.lib = real
+        release.set()
+    assert cancelled == [context]
