@@ -1,0 +1,70 @@
+"""What is left of a run that Ctrl-C has stopped? A program of its own: it sends itself the signal in a phase."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+
+import pycjm
+
+MEASURES = ("overview", "activities", "dfg", "variants", "durations", "cases")
+ROLES = {"case": "case", "activity": "activity", "timestamp": "timestamp"}
+
+
+def tasks() -> int:
+    """How many threads this process has, those of the engine included."""
+    return len(os.listdir("/proc/self/task"))
+
+
+def resident_bytes() -> int:
+    """The memory in use."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def main(path: str, phase: str, delay_s: str) -> None:
+    """Mines `path`, is interrupted some time after the phase has begun, and tells how that went."""
+    log = pycjm.scan(path, **ROLES)
+    log.describe()
+    phases: list[str] = []
+    sent: list[float] = []
+
+    def interrupt() -> None:
+        time.sleep(float(delay_s))
+        sent.append(time.monotonic())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    timer = threading.Thread(target=interrupt)
+
+    def progress(name: str, rows_done: int, rows_total: int | None) -> None:
+        if name not in phases:
+            phases.append(name)
+        if timer.ident is None and phase in (name, "any"):
+            timer.start()
+
+    before_tasks, before_bytes = tasks(), resident_bytes()
+    told = {"phases": phases}
+    try:
+        log.mine(*MEASURES, progress=progress)
+    except KeyboardInterrupt:
+        told["stopped_s"] = time.monotonic() - sent[0]
+    told["signals"] = len(sent)
+    if timer.ident is not None:
+        timer.join()
+    time.sleep(0.2)
+    told["threads_left"] = tasks() - before_tasks
+    told["bytes_left"] = resident_bytes() - before_bytes
+    # And all is well: the same log can be mined again.
+    told["events_again"] = log.mine("overview")["overview"].to_pyarrow()["events"][0].as_py()
+    print(json.dumps(told))
+
+
+if __name__ == "__main__":
+    try:
+        main(*sys.argv[1:])
+    except KeyboardInterrupt:
+        print(json.dumps({"late": True}))
