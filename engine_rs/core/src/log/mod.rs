@@ -18,8 +18,8 @@ pub mod stream;
 pub mod text;
 pub mod time;
 pub mod unify;
-// pub mod xes;
-// pub mod xes_source;
+pub mod xes;
+pub mod xes_source;
 pub mod zone;
 
 use crate::context::Context;
@@ -50,7 +50,7 @@ impl Log {
         guarded(|| {
             let spec = LogSpec::parse(spec)?;
             let source: Box<dyn Source> = match format_of(&spec)? {
-                "xes" => return Err(Error::unsupported("xes")),
+                "xes" => Box::new(xes_source::XesSource::open(&spec.paths)?),
                 _ => Box::new(parquet::ParquetSource::open(&spec.paths)?),
             };
             Log::new(source, spec)
