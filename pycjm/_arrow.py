@@ -14,8 +14,33 @@ from ._lib import call, ffi
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Failures = list[BaseException]
-"""What the Python side of an exported stream has raised; the C side keeps only its text."""
+
+class Aside:
+    """What the two ends of a stream that goes to the engine tell each other beside it.
+
+    Attributes
+    ----------
+    failure : Exception or None
+        What the Python side raised; the C side passes on no more than its text.
+    stopped : bool
+        Set by a caller who wants no more: the stream then fails at its next batch.
+    """
+
+    def __init__(self) -> None:
+        self.failure: BaseException | None = None
+        self.stopped = False
+
+    def watch(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """The batches, ended when the caller wants no more."""
+        for batch in batches:
+            if self.stopped:
+                raise errors.Cancelled("the reading was cancelled")
+            yield batch
+
+    def note(self, error: BaseException) -> BaseException:
+        """Notes an error on its way out."""
+        self.failure = error
+        return error
 
 
 def stream_pointer(capsule: Any) -> Any:
@@ -80,7 +105,6 @@ def guarded(
     schema: pa.Schema,
     batches: Iterator[pa.RecordBatch],
     explain: Callable[[BaseException], BaseException],
-    failures: Failures | None = None,
 ) -> pa.RecordBatchReader:
     """A reader over batches whose errors are explained before they leave.
 
@@ -92,8 +116,6 @@ def guarded(
         Where they come from; it may hold whatever has to stay alive meanwhile.
     explain : callable
         Turns an exception into the one to raise.
-    failures : list, optional
-        Where that exception is noted as well, for a consumer in C who sees only its text.
     """
     import pyarrow as pa
 
@@ -102,8 +124,6 @@ def guarded(
             yield from batches
         except Exception as error:
             told = explain(error)
-            if failures is not None:
-                failures.append(told)
             if told is error:
                 raise
             raise told from error

@@ -95,7 +95,13 @@ def new_context(**options: Any) -> Any:
     return ffi.gc(out[0], lib.cjm_context_free)
 
 
-def run_cancellable(context: Any, function: Any, *args: Any, progress: Progress | None = None) -> None:
+def run_cancellable(
+    context: Any,
+    function: Any,
+    *args: Any,
+    progress: Progress | None = None,
+    on_cancel: Callable[[], object] = lambda: None,
+) -> None:
     """Runs a long ABI call in a worker thread, reporting progress and obeying Ctrl-C in the caller's.
 
     The engine releases the GIL, and a signal reaches only the main thread, which must therefore be in Python. Should
@@ -112,6 +118,8 @@ def run_cancellable(context: Any, function: Any, *args: Any, progress: Progress 
         Its arguments without the error.
     progress : callable, optional
         ``progress(phase, rows_done, rows_total)``, called in this thread when something has changed.
+    on_cancel : callable
+        What else to do besides cancelling the context.
     """
     done = threading.Event()
     raised: list[BaseException] = []
@@ -125,7 +133,8 @@ def run_cancellable(context: Any, function: Any, *args: Any, progress: Progress 
             done.set()
 
     report = _reporter(context, progress)
-    worker = threading.Thread(target=work, name="pycjm", daemon=True)
+    # No daemon: one that came back from the engine while the interpreter goes away would take the process down.
+    worker = threading.Thread(target=work, name="pycjm")
     try:
         worker.start()
         while not done.wait(POLL_S):
@@ -133,6 +142,7 @@ def run_cancellable(context: Any, function: Any, *args: Any, progress: Progress 
         report()
     except BaseException:
         lib.cjm_cancel(context)
+        on_cancel()
         if worker.ident is not None:
             worker.join()
         raise
@@ -152,7 +162,7 @@ def _reporter(context: Any, progress: Progress | None) -> Callable[[], None]:
         if lib.cjm_progress(context, now):
             return
         seen = (text(now.phase), int(now.rows_done), int(now.rows_total) or None)
-        if seen[0] and seen != (last[0] if last else None):
+        if seen[0] not in ("", "idle") and [seen] != last:
             last[:] = [seen]
             progress(*seen)
 

@@ -201,11 +201,16 @@ def _encoding(head: bytes, path: str) -> str:
     for bom, encoding in _BOMS:
         if head.startswith(bom):
             return encoding
-    if len(head) >= 4 and head[:4:2].count(0) != head[1:4:2].count(0) and 0 in head[:4]:
-        order = "le" if head[1] == 0 else "be"
-        raise errors.InvalidData(
-            f'{path}: this looks like UTF-16 without a byte order mark. Pass encoding="utf-16-{order}".', {"path": path}
-        )
+    for order, where in (("le", 1), ("be", 0)):
+        start = head[:64].decode(f"utf-16-{order}", "replace")
+        zeros = head[where:64:2].count(0)
+        if zeros >= 2 and zeros >= len(start) // 2 and all(char.isprintable() or char.isspace() for char in start):
+            raise errors.InvalidData(
+                f'{path}: this looks like UTF-16 without a byte order mark. Pass encoding="utf-16-{order}".',
+                {"path": path},
+            )
+    if head.count(0) > len(head) // 50:
+        raise errors.InvalidData(f"{path}: this is no text, for it is full of zero bytes.", {"path": path})
     return "utf-8"
 
 

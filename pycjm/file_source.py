@@ -6,7 +6,6 @@ without a known one are its first bytes looked at.
 
 from __future__ import annotations
 
-import errno
 import glob
 import os
 from collections.abc import Iterator, Sequence
@@ -103,7 +102,7 @@ def expand(paths: Sequence[str]) -> list[str]:
 
     Raises
     ------
-    IoError
+    InvalidArgument
         A pattern matches nothing.
     """
     found: list[str] = []
@@ -113,7 +112,7 @@ def expand(paths: Sequence[str]) -> list[str]:
             continue
         matches = sorted(glob.glob(path, recursive=True))
         if not matches:
-            raise errors.IoError(f"{path}: no file matches this pattern.", {"path": path, "errno": errno.ENOENT})
+            raise errors.InvalidArgument(f"{path}: no file matches this pattern.", {"path": path})
         found += matches
     return found
 
@@ -136,7 +135,7 @@ def _by_content(path: str) -> str:
         raise csv_dialect.io_error(path, error) from error
     if head.startswith(b"PAR1"):
         return "parquet"
-    if head.startswith((b"ARROW1", b"FEA1")):
+    if head.startswith((b"ARROW1", b"FEA1", b"\xff\xff\xff\xff")):
         return "arrow"
     try:
         with csv_dialect.open_bytes(path) as stream:

@@ -57,14 +57,18 @@ class Opened:
     """A log handle, with what is needed to explain an error that comes out of it."""
 
     pointer: Any
-    failures: _arrow.Failures = field(default_factory=list)
+    aside: _arrow.Aside = field(default_factory=_arrow.Aside)
     improve: Callable[[errors.PycjmError], errors.PycjmError] = lambda error: error
 
     def explain(self, error: BaseException) -> BaseException:
         """The error to raise: what the Python side of the stream said, if it failed, else the engine's, improved."""
         if not isinstance(error, errors.PycjmError):
             return error
-        return self.failures[0] if self.failures else self.improve(error)
+        return self.aside.failure or self.improve(error)
+
+    def stop(self) -> None:
+        """Ends a reading of the Python side; the engine itself is cancelled through its context."""
+        self.aside.stopped = True
 
     def describe(self) -> dict[str, Any]:
         """What the engine says of the log, and after a reading the rows that it dropped."""
@@ -141,10 +145,15 @@ def label_of(paths: list[str]) -> str:
     return paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
 
 
-def _from_stream(capsule: Any, spec: dict[str, Any]) -> Any:
-    """A log handle that owns the stream in the capsule."""
+def _from_stream(capsule: Any, spec: dict[str, Any], aside: _arrow.Aside | None = None) -> Any:
+    """A log handle that owns the stream in the capsule; the engine looks at its first batch already."""
     out = ffi.new("cjm_log **")
-    call(lib.cjm_log_from_stream, _arrow.stream_pointer(capsule), json.dumps(spec).encode(), out)
+    try:
+        call(lib.cjm_log_from_stream, _arrow.stream_pointer(capsule), json.dumps(spec).encode(), out)
+    except errors.PycjmError as error:
+        if aside is not None and aside.failure is not None:
+            raise aside.failure from error
+        raise
     return ffi.gc(out[0], lib.cjm_log_free)
 
 
@@ -237,11 +246,11 @@ class IpcFiles:
         schema = self.source.schema()
         roles.require(named, schema.names, self.label)
         chosen = pa.schema([schema.field(name) for name in named.columns])
-        failures: _arrow.Failures = []
-        reader = _arrow.guarded(chosen, self.source.batches(named.columns), lambda error: error, failures)
+        aside = _arrow.Aside()
+        reader = _arrow.guarded(chosen, aside.watch(self.source.batches(named.columns)), aside.note)
         # Every batch was validated in full on its way here.
         spec = settings.spec(named) | {"trusted": True}
-        return Opened(_from_stream(reader.__arrow_c_stream__(), spec), failures)
+        return Opened(_from_stream(reader.__arrow_c_stream__(), spec, aside), aside)
 
 
 class CsvFiles:
@@ -277,13 +286,14 @@ class CsvFiles:
             settings = replace(settings, timestamp_format=inferred, timestamp_unit=unit, timezone=zone)
         integers = [] if settings.timestamp_format else [name for names in times for name in names]
         schema = self.source.schema(named, integers, settings.null_values)
-        failures: _arrow.Failures = []
+        aside = _arrow.Aside()
         starts: list[int] = []
         batches = self.source.batches(schema, settings.null_values, starts)
-        reader = _arrow.guarded(schema, batches, lambda error: error, failures)
+        reader = _arrow.guarded(schema, aside.watch(batches), aside.note)
         # pyarrow has built these arrays itself and checked their text.
-        handle = _from_stream(reader.__arrow_c_stream__(), settings.spec(named) | {"trusted": True})
-        return Opened(handle, failures, lambda error: self._improve(error, named, inferred, starts))
+        spec = settings.spec(named) | {"trusted": True}
+        handle = _from_stream(reader.__arrow_c_stream__(), spec, aside)
+        return Opened(handle, aside, lambda error: self._improve(error, named, inferred, starts))
 
     def _improve(
         self, error: errors.PycjmError, named: Roles, inferred: str | None, starts: list[int]

@@ -47,6 +47,8 @@ CASE_IDS: dict[str, tuple[pa.DataType, Callable[[int], Any]]] = {
     **{str(t): (t, _integer(t.bit_width, True)) for t in (pa.int8(), pa.int16(), pa.int32(), pa.int64())},
     **{str(t): (t, _integer(t.bit_width, False)) for t in (pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64())},
     **{str(t): (t, _text) for t in (pa.utf8(), pa.large_utf8(), pa.string_view())},
+    "short text": (pa.utf8(), lambda i: ("c\0" + "0123456789abc"[: i % 13]) + chr(97 + i // 13 % 26) + "é" * (i > 337)),
+    "text of 16 bytes": (pa.utf8(), lambda i: f"customer{i:08d}"),
     "dictionary": (pa.dictionary(pa.int32(), pa.utf8()), _text),
     "small dictionary": (pa.dictionary(pa.int8(), pa.int64()), _integer(64, True)),
     "fixed": (pa.binary(3), lambda i: i.to_bytes(3, "big")),

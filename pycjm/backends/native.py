@@ -81,7 +81,9 @@ def mine(
     out = ffi.new("cjm_result **")
     text = json.dumps(plan).encode()
     try:
-        _lib.run_cancellable(context, lib.cjm_mine, opened.pointer, text, context, out, progress=progress)
+        _lib.run_cancellable(
+            context, lib.cjm_mine, opened.pointer, text, context, out, progress=progress, on_cancel=opened.stop
+        )
     except BaseException as error:
         if out[0]:  # the run was over when the progress callback raised
             lib.cjm_result_free(out[0])

@@ -12,7 +12,7 @@ import pytest
 from engines import THREADS, assert_equal, expected, ipc_bytes, mine, sources
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from random_logs import logs
+from random_logs import logs, reordered
 
 from pycjm import errors
 
@@ -76,8 +76,6 @@ def test_nulls_are_dropped(events: pa.Table, holes: list[set[int]]) -> None:
             whole.append(row)
         else:
             lost[gone] += 1
-    from random_logs import reordered
-
     kept = reordered(events, np.array(whole, np.int64))
     assert_equal(mine(holed, events, on_null="drop"), expected(kept, dropped_rows=lost))
     with tempfile.TemporaryDirectory() as folder:
@@ -86,11 +84,9 @@ def test_nulls_are_dropped(events: pa.Table, holes: list[set[int]]) -> None:
     if sum(lost.values()):
         with pytest.raises(errors.InvalidData) as caught:
             mine(holed, events)
-        assert caught.value.details["row"] == next(row for row, hole in enumerate(holes) if _first(hole, named))
-
-
-def _first(hole: set[int], named: list[str]) -> bool:
-    return any(i in hole for i in range(len(named)))
+        told = caught.value.details
+        rows = [row for row, hole in enumerate(holes, 1) if named.index(told["column"]) in hole]  # counted from 1
+        assert (told["row"], told["count"]) == (rows[0], len(rows))
 
 
 def _without(column: pa.ChunkedArray, missing: np.ndarray) -> pa.ChunkedArray:

@@ -10,7 +10,7 @@ import os
 import pyarrow as pa
 import pytest
 
-from pycjm import csv_dialect, csv_source, errors
+from pycjm import csv_dialect, csv_reading, errors
 from pycjm.csv_dialect import CsvOptions
 from pycjm.csv_source import CsvSource
 from pycjm.roles import Roles
@@ -193,7 +193,7 @@ def test_a_quote_left_open_is_no_row(tmp_path, row, tail):
 
 
 def test_a_quote_left_open_before_much_text_is_no_row(tmp_path):
-    path = write(tmp_path, 'case,what,at\n1,"a,2024-05-01\n' + "1,a,2024-05-01\n" * (csv_source.BLOCK_BYTES // 10))
+    path = write(tmp_path, 'case,what,at\n1,"a,2024-05-01\n' + "1,a,2024-05-01\n" * (csv_reading.BLOCK_BYTES // 10))
     with pytest.raises(errors.InvalidData, match="never closed"):
         read(path)
 
@@ -217,13 +217,19 @@ def test_utf16_without_a_mark_is_named(tmp_path):
     assert read(write(tmp_path, PLAIN.encode("utf-16-le")), encoding="utf-16-le") == ROWS
 
 
+@pytest.mark.parametrize("content", [b"\0\1\2\3" * 100, bytes(64), b"case,what,at\n" + bytes(range(256)) + bytes(50)])
+def test_bytes_are_no_text(tmp_path, content):
+    with pytest.raises(errors.InvalidData, match="no text"):
+        read(write(tmp_path, content))
+
+
 def test_broken_utf16_is_an_error(tmp_path):
     with pytest.raises(errors.InvalidData, match="UTF-16"):
         read(write(tmp_path, PLAIN.encode("utf-16") + b"\x00"))
 
 
 def test_characters_cut_by_a_block_are_put_together(tmp_path, monkeypatch):
-    monkeypatch.setattr(csv_source, "BLOCK_BYTES", 64)
+    monkeypatch.setattr(csv_reading, "BLOCK_BYTES", 64)
     content = "case,what,at\n" + "1,äöü€🎉,2024-05-01\n" * 50
     for encoding in ("utf-8", "utf-16"):
         rows = read(write(tmp_path, content.encode(encoding)))

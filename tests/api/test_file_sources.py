@@ -51,6 +51,7 @@ def _write(path, content):
     [
         (b"PAR1 and more", "parquet"),
         (b"ARROW1\0\0", "arrow"),
+        (b"\xff\xff\xff\xff\0\0\0\0", "arrow"),
         (b"<?xml version='1.0'?><log/>", "xes"),
         (b"\xef\xbb\xbf\n <log>", "xes"),
         (gzip.compress(b"<?xml version='1.0'?><log/>"), "xes"),
@@ -77,7 +78,7 @@ def test_patterns_are_sorted_and_literal_names_win(tmp_path):
         _write(tmp_path / name, b"a\n")
     pattern, literal = str(tmp_path / "?.csv"), str(tmp_path / "[x].csv")
     assert file_source.expand([literal, pattern]) == [literal, str(tmp_path / "a.csv"), str(tmp_path / "b.csv")]
-    with pytest.raises(errors.IoError, match="no file matches"):
+    with pytest.raises(errors.InvalidArgument, match="no file matches"):
         file_source.expand([str(tmp_path / "*.tsv")])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from python_backends import assert_same, mine, plan
 from random_logs import ACTIVITY_TYPES, CASE_IDS, LAYOUTS, draw_log, in_chunks, logs, reordered
+
+from pycjm.backends._jit import Workers, columns, grouping, keys, variants
+from pycjm.backends._jit.selection import summarize
 
 
 def _assert_equal(events: pa.Table, asked: dict | None = None, **info: object) -> dict[str, pa.Table]:
@@ -31,8 +34,6 @@ def test_any_small_log(events: pa.Table, negative: str, threads: int) -> None:
 
 @pytest.fixture
 def small_partitions(monkeypatch: pytest.MonkeyPatch) -> None:
-    from pycjm.backends._jit import grouping, keys
-
     monkeypatch.setattr(grouping, "ROWS_PER_PARTITION", 64)
     monkeypatch.setattr(keys, "KEYS_PER_PARTITION", 64)
 
@@ -103,9 +104,7 @@ def test_contiguous_cases_out_of_order() -> None:
 
 def test_a_case_that_comes_back_at_the_end() -> None:
     """One stray row behind a sample's worth of distinct cases: the whole log has to be looked at."""
-    from pycjm.backends._jit.grouping import SAMPLE_ROWS
-
-    n = SAMPLE_ROWS + 5000
+    n = grouping.SAMPLE_ROWS + 5000
     case = np.append(np.random.default_rng(1).permutation(n), 3)
     stamps = pa.array(np.arange(n + 1), pa.timestamp("s"))
     events = pa.table({"case": case, "activity": ["a"] * (n + 1), "timestamp": stamps})
@@ -133,30 +132,46 @@ class TestCollisions:
     @pytest.mark.parametrize("mask", [0, 7, 255])
     @pytest.mark.parametrize("layout", LAYOUTS)
     def test_case_ids(self, monkeypatch: pytest.MonkeyPatch, mask: int, layout: str) -> None:
-        from pycjm.backends._jit import columns
-
-        events = draw_log(3, 2500, n_cases=200, layout=layout, case_id="large_string")
+        events = draw_log(3, 1200, n_cases=200, layout=layout, case_id="large_string")
         monkeypatch.setattr(columns, "HASH_MASK", mask)
         _assert_equal(events)
 
     def test_neighbours(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        from pycjm.backends._jit import columns
-
         monkeypatch.setattr(columns, "HASH_MASK", 0)
         stamps = pa.array([1, 2, 3], pa.timestamp("s"))
-        events = pa.table({"case": ["x", "y", "y"], "activity": ["a", "b", "c"], "timestamp": stamps})
-        _assert_equal(events)
+        ids = ["x" * 17, "y" * 17, "y" * 17]
+        _assert_equal(pa.table({"case": ids, "activity": ["a", "b", "c"], "timestamp": stamps}))
+
+    @pytest.mark.parametrize("layout", LAYOUTS)
+    def test_ids_of_sixteen_bytes(self, layout: str) -> None:
+        """Pairs of ids made to have one key: their words trade places."""
+        events = draw_log(3, 1200, n_cases=200, layout=layout)
+        words = np.random.default_rng(1).integers(1, 2**62, (200, 2))
+        words[1::2] = words[::2, ::-1] + [1, -1]
+        _, codes = np.unique(events["case"], return_inverse=True)
+        ids = [words[code].tobytes() for code in codes]
+        with Workers(1) as workers:
+            offsets, data = columns.text_of(pa.chunked_array([pa.array(ids, pa.binary(16))]))
+            keys, witnesses, *_ = columns._keys_of_text(workers, offsets, data)
+        assert len(set(keys.tolist())) < len(set(ids)) == len(set(zip(keys.tolist(), witnesses.tolist(), strict=True)))
+        _assert_equal(events.set_column(0, "case", pa.array(ids, pa.binary(16))))
+
+    def test_short_texts_that_differ_have_different_identities(self) -> None:
+        """All texts of up to three letters of a small alphabet, and as many long ones around sixteen bytes."""
+        short = ["".join(t) for n in range(4) for t in product("\0\1aé", repeat=n)]
+        for texts in (short, [f"{t:\0<8}" for t in short if len(t) < 3], [t + "12345678" for t in short]):
+            for texts_of_one_length in (texts, [t for t in texts if len(t.encode()) == len(texts[-1].encode())]):
+                offsets, data = columns.text_of(pa.chunked_array([texts_of_one_length]))
+                with Workers(1) as workers:
+                    keys, witnesses, *_ = columns._keys_of_text(workers, offsets, data)
+                assert len(set(zip(keys.tolist(), witnesses.tolist(), strict=True))) == len(set(texts_of_one_length))
 
     @pytest.mark.parametrize("mask", [0, 15])
     def test_sequences(self, monkeypatch: pytest.MonkeyPatch, mask: int) -> None:
-        from pycjm.backends._jit import variants
-
         monkeypatch.setattr(variants, "HASH_MASK", mask)
         _assert_equal(draw_log(6, 3000, n_cases=500, n_activities=4))
 
     def test_the_next_seed_is_enough(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        from pycjm.backends._jit import variants
-
         seen = []
 
         def first_of(workers: object, hashes: np.ndarray) -> np.ndarray:
@@ -174,9 +189,6 @@ class TestCollisions:
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_selection_and_exact_sums(data: st.DataObject) -> None:
-    from pycjm.backends._jit import Workers
-    from pycjm.backends._jit.selection import summarize
-
     rng = np.random.default_rng(data.draw(st.integers(0, 10**6)))
     sizes = data.draw(st.lists(st.integers(1, 1500), min_size=1, max_size=5))
     limit = data.draw(st.sampled_from([1, 3, 10**4, 2**40, 2**62, 2**63 - 1]))

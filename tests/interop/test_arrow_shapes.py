@@ -110,7 +110,7 @@ def test_nulls_of_dictionaries(where: str) -> None:
     with pytest.raises(errors.InvalidData, match="activity") as caught:
         pycjm.scan(table(activity=activity), **ROLES).mine()
     assert caught.value.details["count"] == plain.count("view")
-    assert caught.value.details["row"] == plain.index("view")
+    assert caught.value.details["row"] == plain.index("view") + 1
     without = mined(table(activity=pa.array(wanted)), on_null="drop")
     assert without["overview"][0]["dropped_rows"]["activity"] == plain.count("view")
     assert mined(table(activity=activity), on_null="drop") == without
@@ -203,7 +203,7 @@ def test_types_that_are_no_activity(kind: str) -> None:
 )
 def test_types_that_are_no_time(times: pa.Array) -> None:
     one = pa.table({"case": [1], "activity": ["a"], "at": times})
-    with pytest.raises((errors.InvalidArgument, errors.InvalidData, errors.Unsupported), match="at"):
+    with pytest.raises((errors.InvalidArgument, errors.InvalidData, errors.Unsupported), match=r"^timestamp is "):
         pycjm.scan(one, **ROLES).mine()
 
 

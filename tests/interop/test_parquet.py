@@ -93,11 +93,20 @@ def test_unsigned_ids(tmp_path: Path) -> None:
 
 
 def test_int96_times(tmp_path: Path) -> None:
-    path = write(tmp_path / "log.parquet", use_deprecated_int96_timestamps=True, row_group_size=100)
-    assert pq.ParquetFile(path).schema.column(2).physical_type == "INT96"
-    found = mined(path)
-    assert found["dfg"] == expected("ns")["dfg"]
-    assert found["cases"] == expected("ns")["cases"]
+    """They are nanoseconds, unless the file remembers the unit that they once had."""
+    for stored, unit in ((False, "ns"), (True, "us")):
+        path = write(
+            tmp_path / "log.parquet", use_deprecated_int96_timestamps=True, row_group_size=100, store_schema=stored
+        )
+        assert pq.ParquetFile(path).schema.column(2).physical_type == "INT96"
+        assert_right(path, unit=unit)
+
+
+def test_int96_times_keep_their_nanoseconds(tmp_path: Path) -> None:
+    log = pa.table({"case": [1, 1], "activity": ["a", "b"], "at": pa.array([1, 2], pa.timestamp("ns"))})
+    for stored in (True, False):
+        path = write(tmp_path / "log.parquet", log, use_deprecated_int96_timestamps=True, store_schema=stored)
+        assert mined(path)["dfg"][0]["total_s"] == 1e-9
 
 
 def test_int96_times_outside_the_range_of_nanoseconds(tmp_path: Path) -> None:
@@ -180,14 +189,17 @@ def test_folders_with_folders(tmp_path: Path) -> None:
     assert_right(tmp_path / "log")
 
 
+def by(name: str, kind: pa.DataType) -> ds.Partitioning:
+    """Folders named by a column."""
+    return ds.partitioning(pa.schema([(name, kind)]), flavor="hive")
+
+
 def test_partition_columns(tmp_path: Path) -> None:
     """Folders named key=value are columns, with any of the roles."""
     dressed = table(channel=pa.array(["web" if number % 3 else "a b/ü%" for number in columns()["case"]]))
     for rows in (dressed, dressed.append_column("row", pa.array(range(600)))):
         folder = tmp_path / str(rows.num_columns)
-        ds.write_dataset(
-            rows, folder, format="parquet", partitioning=ds.partitioning(flavor="hive", field_names=["channel"])
-        )
+        ds.write_dataset(rows, folder, format="parquet", partitioning=by("channel", pa.utf8()))
         described = pycjm.scan(folder).describe()
         assert "channel" in [column.name for column in described.columns]
     found = mined(folder, activity=["channel", "activity"], order_by="row")
@@ -196,9 +208,7 @@ def test_partition_columns(tmp_path: Path) -> None:
 
 def test_partitions_as_the_case(tmp_path: Path) -> None:
     whole = table(case=pa.array([number % 5 for number in columns()["case"]]))
-    ds.write_dataset(
-        whole, tmp_path / "log", format="parquet", partitioning=ds.partitioning(flavor="hive", field_names=["case"])
-    )
+    ds.write_dataset(whole, tmp_path / "log", format="parquet", partitioning=by("case", pa.int64()))
     found = mined(tmp_path / "log")
     wanted = mined(whole, backend="reference")
     assert found["variants"] == wanted["variants"]
@@ -325,7 +335,7 @@ def test_nulls(tmp_path: Path) -> None:
     assert lost == {"case": len(no_case), "activity": len(no_activity), "timestamp": len(no_time)}
     with pytest.raises(errors.InvalidData) as caught:
         mined(path)
-    assert caught.value.details["row"] == 3
+    assert caught.value.details["row"] == 4  # counted from 1
 
 
 def test_columns_of_nested_structs_can_be_refused_by_name(tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ def test_duckdb(result: pycjm.MiningResult, name: str) -> None:
     taken = connection.from_arrow(pa.RecordBatchReader.from_stream(result[name])).to_arrow_table()
     _same(taken.to_pylist(), expected()[name])
     mine = result[name]  # found by its name in the query
-    assert connection.sql("select count(*) from mine").fetchone() == (len(result[name]),)
+    assert connection.sql("select count(*) from mine").fetchall() == [(len(result[name]),)]
     del mine
 
 
@@ -114,7 +114,7 @@ def _plain(row: dict[str, Any]) -> dict[str, Any]:
 def test_duckdb_asks_of_a_table(result: pycjm.MiningResult) -> None:
     duckdb = pytest.importorskip("duckdb")
     dfg = pa.table(result["dfg"])
-    (total,) = duckdb.sql("select sum(count) from dfg").fetchone()
+    ((total,),) = duckdb.sql("select sum(count) from dfg").fetchall()
     assert total == sum(row["count"] for row in expected()["dfg"])
     del dfg
 

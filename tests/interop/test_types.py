@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from attempts import attempt
-from plain_log import ROLES, START_S, assert_right, columns, in_batches, mined, table, timestamps
+from plain_log import ROLES, START_S, assert_right, columns, expected, in_batches, mined, table, timestamps
 
 import pycjm
 from pycjm import errors
@@ -114,12 +114,12 @@ def test_the_zone_of_naive_times(source: str) -> None:
 def test_days(kind: pa.DataType) -> None:
     days = [second // 977 % 300 for second in columns()["at"]]
     dates = pa.array(days, pa.int32()).cast(pa.date32()).cast(kind)
-    seconds = timestamps(pa.timestamp("s"), [day * DAY_S for day in days])
+    unit = "s" if kind == pa.date32() else "ms"
+    seconds = timestamps(pa.timestamp(unit), [day * DAY_S for day in days])
     found = mined(table(at=dates))
     assert found["dfg"] == mined(table(at=seconds))["dfg"]
     assert found["overview"] == mined(table(at=seconds))["overview"]
     result = pycjm.scan(table(at=dates), **ROLES).mine("overview")
-    unit = "s" if kind == pa.date32() else "ms"
     assert result["overview"].schema.field("first_ts").type == pa.timestamp(unit)
 
 
@@ -133,7 +133,7 @@ def test_integers_as_times(unit: str, kind: pa.DataType) -> None:
 def test_small_integers_as_times() -> None:
     seconds = pa.array([second - START_S for second in columns()["at"]], pa.int32())
     found = mined(table(at=seconds), timestamp_unit="s")
-    assert found["dfg"] == mined(table(), timestamp="at")["dfg"]
+    assert found["dfg"] == expected("s")["dfg"]
 
 
 def test_integers_without_a_unit_are_refused() -> None:
@@ -161,14 +161,19 @@ def test_text_without_a_format_is_refused() -> None:
 
 @pytest.mark.parametrize("unit", UNITS)
 def test_the_ends_of_time(unit: str) -> None:
-    """Differences beyond 64 bits are no problem of an exact sum."""
-    ends = pa.array([-(2**63), 2**63 - 1], pa.timestamp(unit, "UTC"))
-    log = pa.table({"case": [1, 1], "activity": ["a", "b"], "at": ends})
-    events = pycjm.scan(log, **ROLES)
+    """Sums of differences are exact beyond 64 bits; one difference beyond them is refused, never wrapped."""
     names = ("dfg", "variants", "durations", "activities")
-    native, reference = events.mine(*names), events.mine(*names, backend="reference")
-    for name in names:
-        assert native[name].to_pyarrow().equals(reference[name].to_pyarrow()), name
+    for first, last in ((-(2**62), 2**62 - 1), (-(2**63), -1), (0, 2**63 - 1), (-(2**63), 2**63 - 1)):
+        ends = pa.array([first, last] * 3, pa.timestamp(unit, "UTC"))
+        log = pa.table({"case": [1, 1, 2, 2, 3, 3], "activity": ["a", "b"] * 3, "at": ends})
+        events = pycjm.scan(log, **ROLES)
+        native, refused = attempt(lambda events=events: events.mine(*names))
+        if native is None:
+            assert last - first >= 2**63
+            assert "too far apart" in str(refused)
+            continue
+        reference = events.mine(*names, backend="reference")
+        assert all(native[name].to_pyarrow().equals(reference[name].to_pyarrow()) for name in names)
 
 
 def test_start_and_end_of_different_units_and_zones() -> None:

@@ -60,6 +60,10 @@ def _instant(text: str) -> datetime.datetime | None:
 
 @pytest.mark.parametrize("path", shared_files(_logs))
 def test_events(path: Path) -> None:
+    if path.stat().st_size == 0:
+        with pytest.raises(errors.InvalidData, match=path.name):
+            pycjm.scan(path, **ROLES).mine()
+        return
     known = _parsed(path)
     complete = [row for row in known if None not in row]
     events, refused = attempt(lambda: pycjm.scan(path, **ROLES, on_null="drop").events().read_all().to_pylist())

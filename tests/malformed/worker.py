@@ -93,7 +93,7 @@ def on_command_line(*args: str) -> dict[str, Any]:
     return {
         "what": " ".join(["pycjm", args[0]]),
         "exit": done.exit_code,
-        "stderr": done.stderr[-2000:],
+        "stderr": done.stderr[-20000:],
         "crash": repr(crash) if crash else None,
     }
 

@@ -17,7 +17,7 @@ CALLS = {"activity": "Operation", "timestamp_format": "%d.%m.%y %H:%M"}
 SHOP = {"activity": "event", "timestamp": "timestamp"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class View:
     """One view of one log.
 

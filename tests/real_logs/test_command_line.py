@@ -47,6 +47,7 @@ def read_rows(path: Path) -> Rows:
             return pa.ipc.open_file(file).read_all().to_pylist()
     if path.suffix == ".json":
         return json.loads(path.read_text(encoding="utf-8"))
+    csv.field_size_limit(1 << 24)  # a variant of some ten thousand steps is one field
     with path.open(encoding="utf-8", newline="") as file:
         return [{name: _value(name, text) for name, text in row.items()} for row in csv.DictReader(file)]
 

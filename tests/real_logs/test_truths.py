@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
-from known_views import VIEWS, View
+from known_views import VIEWS, XES, View
 from truth_check import ALL, WITHOUT_CASES, check
 
 import pycjm
@@ -37,6 +37,26 @@ def test_numba(shared_data: Path, view: View) -> None:
     pytest.importorskip("numba")
     result = pycjm.scan(view.path(shared_data), **view.options).mine(*WITHOUT_CASES, backend="numba")
     check(_tables(result), view.truth(shared_data))
+
+
+INFERRED = {
+    "bpic2013_incidents-all": XES,
+    "sepsis-all": XES,
+    "receipt-all": XES,
+    "receipt_parquet-all": XES,
+    "callcenter-service_start": ("timestamp_format",),
+    "bpic2016_complaints-all": ("delimiter",),
+    "retentioneering_ecom-session": ("activity", "timestamp"),
+}
+"""Options of views that can be found out: the others alone have to do."""
+
+
+@pytest.mark.parametrize("view", [view for view in VIEWS if str(view) in INFERRED], ids=str)
+def test_what_can_be_inferred_is(shared_data: Path, view: View) -> None:
+    options = {name: value for name, value in view.options.items() if name not in INFERRED[str(view)]}
+    log = pycjm.scan(view.path(shared_data), **options)
+    check(_tables(log.mine(*ALL)), view.truth(shared_data))
+    assert set(log.guessed) == {name for name in INFERRED[str(view)] if name in XES}
 
 
 def test_no_view_is_left_out(shared_data: Path) -> None:

@@ -9,7 +9,7 @@ use crate::log::roles::EventTypes;
 use crate::measure::cases::CasesTable;
 use crate::measure::folds::Folds;
 use crate::measure::overview::Totals;
-use crate::measure::variants::{Merged, Ranking};
+use crate::measure::variants::{CaseVariants, Merged, Ranking};
 use crate::measure::{activities, dfg, durations, metrics, overview, variants};
 use crate::plan::Plan;
 use crate::run::Table;
@@ -91,7 +91,7 @@ pub fn finish(folds: Vec<Folds<'_>>, with: &Tables<'_>) -> Result<Vec<(&'static 
     if plan.overview {
         let totals = Totals {
             activities: with.names.len() as u64,
-            variants: variants.as_ref().map_or(0, Merged::len) as u64,
+            variants: variants.as_ref().map_or(0, Merged::count) as u64,
             edges: edges.len() as u64,
             dropped: with.dropped,
             layout: with.layout,
@@ -108,17 +108,8 @@ pub fn finish(folds: Vec<Folds<'_>>, with: &Tables<'_>) -> Result<Vec<(&'static 
     let durations: Vec<&[i64]> = parts.durations.iter().map(|state| state.of_case.as_slice()).collect();
     if let (Some(asked), Some(variants)) = (&plan.variants, &variants) {
         let ranking = Ranking::new(variants, asked.top, &label_order);
-        let names = &with.names;
-        let table = variants::table(
-            variants,
-            &ranking,
-            &parts.variants,
-            &durations,
-            names,
-            &asked.percentiles,
-            unit,
-            with.context,
-        )?;
+        let cases = CaseVariants { variants, states: &parts.variants, durations: &durations };
+        let table = variants::table(&cases, &ranking, &with.names, &asked.percentiles, unit, with.context)?;
         tables.push(("variants", Table::Batch(table)));
     }
     if let Some(asked) = &plan.durations {

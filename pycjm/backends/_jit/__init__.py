@@ -26,12 +26,16 @@ _ODD_2 = -4417276706812531889
 
 
 @kernel
+def fold(h: int) -> int:
+    """Bring the upper half of a number into the lower; the mask makes the shift one without a sign."""
+    return h ^ ((h >> 32) & 0xFFFFFFFF)
+
+
+@kernel
 def mix(key: int) -> int:
     """Spread the bits of a key over 64; equal keys give equal results, and no two different keys do."""
-    h = key * _ODD_1
-    h ^= h >> 32
-    h *= _ODD_2
-    return h ^ (h >> 29)
+    h = fold(key * _ODD_1) * _ODD_2
+    return fold(h)
 
 
 class Workers:

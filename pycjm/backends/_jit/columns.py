@@ -11,10 +11,10 @@ import pyarrow as pa
 
 from pycjm.backends._jit import Workers, kernel
 from pycjm.backends._jit.grouping import Rows
-from pycjm.backends._jit.text import hash_text, same_text
+from pycjm.backends._jit.text import hash_text, key_of_short, same_text
 
 HASH_MASK = -1  # all bits; tests narrow it until ids collide
-_NO_TEXT = np.empty(0, np.int64), np.empty(0, np.uint8)
+_EXACT = np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.uint8)  # no witness, no text
 _MAX_OFFSET = 2**31 - 1
 
 
@@ -62,21 +62,45 @@ def text_of(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
 
 @kernel
 def _hash_rows(offsets, data, lo, hi, mask, keys):
+    base = np.int64(data.ctypes.data)
     for row in range(lo, hi):
-        keys[row] = hash_text(offsets, data, row) & mask
+        at = np.int64(offsets[row])
+        keys[row] = hash_text(base + at, np.int64(offsets[row + 1]) - at) & mask
+
+
+@kernel
+def _key_short_rows(offsets, data, lo, hi, one_length, keys, witnesses):
+    base = np.int64(data.ctypes.data)
+    for row in range(lo, hi):
+        at = np.int64(offsets[row])
+        keys[row], witnesses[row] = key_of_short(base + at, np.int64(offsets[row + 1]) - at, one_length)
+
+
+@kernel
+def _lengths(offsets, lo, hi):
+    """Return the length of the shortest and the longest text."""
+    shortest, longest = np.int64(offsets[lo + 1]) - offsets[lo], np.int64(0)
+    for row in range(lo, hi):
+        length = np.int64(offsets[row + 1]) - offsets[row]
+        shortest, longest = min(shortest, length), max(longest, length)
+    return shortest, longest
 
 
 @kernel
 def _encode_some(offsets, data, row, hi, table, hashes, firsts, n, codes):
     """Encode rows until the table is half full; return how far that came, and how many texts are known."""
-    mask = table.size - 1
+    mask, base = table.size - 1, np.int64(data.ctypes.data)
     while row < hi and 2 * n < table.size:
-        h = hash_text(offsets, data, row)
+        at = np.int64(offsets[row])
+        length = np.int64(offsets[row + 1]) - at
+        h = hash_text(base + at, length)
         slot = h & mask
         while table[slot] >= 0:
             j = table[slot]
-            if hashes[j] == h and same_text(offsets, data, row, firsts[j]):
-                break
+            if hashes[j] == h:
+                other = np.int64(offsets[firsts[j]])
+                if same_text(base + at, length, base + other, np.int64(offsets[firsts[j] + 1]) - other):
+                    break
             slot = (slot + 1) & mask
         if table[slot] < 0:
             table[slot], hashes[n], firsts[n] = n, h, row
@@ -151,33 +175,44 @@ def _activities(workers: Workers, column: pa.ChunkedArray) -> tuple[np.ndarray, 
     return out, labels
 
 
-def _keys(workers: Workers, column: pa.ChunkedArray, exact: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return keys for the case ids, and where they are but hashes the text that decides."""
+def _keys(workers: Workers, column: pa.ChunkedArray, exact: bool) -> tuple[np.ndarray, ...]:
+    """Return keys for the case ids, and where a key alone is no identity, witnesses or the text with its offsets."""
     column = _storage(column)
     if pa.types.is_integer(column.type):
         keys = _numbers(column)
         if keys.dtype.itemsize < 4:
             keys = keys.astype(np.int32)
-        return keys.view(np.int32 if keys.dtype.itemsize == 4 else np.int64), *_NO_TEXT
+        return keys.view(np.int32 if keys.dtype.itemsize == 4 else np.int64), *_EXACT
     if pa.types.is_dictionary(column.type):
         codes, values = _dictionary_of(column)
         distinct = values.dictionary_encode() if not pa.types.is_dictionary(values.type) else values
         if len(distinct.dictionary) < len(values):  # a dictionary may hold a value twice
             codes = distinct.indices.to_numpy(zero_copy_only=False).astype(np.int32)[codes]
-        return codes, *_NO_TEXT
+        return codes, *_EXACT
     if exact:
-        return _dictionary_of(column.dictionary_encode())[0], *_NO_TEXT
-    offsets, data = text_of(column)
-    keys = np.empty(len(column), np.int64)
-    tasks = [(offsets, data, lo, hi, HASH_MASK, keys) for lo, hi in workers.ranges(len(column))]
-    workers.run(_hash_rows, tasks)
-    return keys, offsets, data
+        return _dictionary_of(column.dictionary_encode())[0], *_EXACT
+    return _keys_of_text(workers, *text_of(column)) if len(column) else (np.empty(0, np.int64), *_EXACT)
+
+
+def _keys_of_text(workers: Workers, offsets: np.ndarray, data: np.ndarray) -> tuple[np.ndarray, ...]:
+    n = len(offsets) - 1
+    keys, ranges = np.empty(n, np.int64), workers.ranges(n)
+    lengths = workers.run(_lengths, [(offsets, *task) for task in ranges])
+    shortest, longest = min(low for low, _ in lengths), max(high for _, high in lengths)
+    one_length = shortest == longest and 8 <= longest <= 16
+    if one_length or longest <= 15:
+        witnesses = np.empty(n, np.int64)
+        tasks = [(offsets, data, *task, one_length, keys, witnesses) for task in ranges]
+        workers.run(_key_short_rows, tasks)
+        return keys, witnesses, *_EXACT[1:]
+    workers.run(_hash_rows, [(offsets, data, *task, HASH_MASK, keys) for task in ranges])
+    return keys, _EXACT[0], offsets, data
 
 
 def rows_of(workers: Workers, events: pa.Table, *, exact: bool) -> tuple[Rows, list[str]]:
     """Return a log's rows as arrays, and its labels. With `exact` keys no text needs to be compared."""
-    keys, text_offsets, text = _keys(workers, events["case"], exact)
+    identity = _keys(workers, events["case"], exact)
     codes, labels = _activities(workers, events["activity"])
     has_starts = "start_timestamp" in events.column_names
     starts = ticks_of(events["start_timestamp"]) if has_starts else np.empty(0, np.int64)
-    return Rows(keys, text_offsets, text, ticks_of(events["timestamp"]), starts, codes), labels
+    return Rows(*identity, ticks_of(events["timestamp"]), starts, codes), labels

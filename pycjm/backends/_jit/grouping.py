@@ -49,9 +49,10 @@ def scan_runs(workers: Workers, keys: np.ndarray, times: np.ndarray) -> tuple[np
 
 @kernel
 def _scatter_rows(
-    keys, times, starts, codes, lo, hi, places, mask, out_keys, out_times, out_starts, out_codes, out_rows
+    keys, times, starts, codes, witnesses, lo, hi, places, mask, out_keys, out_times, out_starts, out_codes, evidence
 ):
-    has_starts, has_rows = out_starts.size > 0, out_rows.size > 0
+    """Copy rows to their partitions, with what tells whether they are of their key's case: a witness or the row."""
+    has_starts, has_evidence, has_witnesses = starts.size > 0, evidence.size > 0, witnesses.size > 0
     for i in range(lo, hi):
         p = partition_of(keys[i], mask)
         at = places[p]
@@ -61,8 +62,8 @@ def _scatter_rows(
         out_codes[at] = codes[i]
         if has_starts:
             out_starts[at] = starts[i]
-        if has_rows:
-            out_rows[at] = i
+        if has_evidence:
+            evidence[at] = witnesses[i] if has_witnesses else i
 
 
 @kernel
@@ -158,16 +159,22 @@ def _number_cases(keys, i, hi, table, known, n, local, counts):
 
 
 @kernel
-def _count_impostors(rows, text_offsets, text, local, first):
-    """Count rows whose text is not that of the first row of their case."""
-    impostors = 0
-    first[:] = -1
-    for i in range(rows.size):
+def _count_impostors(evidence, is_witness, text_offsets, text, local, first):
+    """Count rows that are not of the case of the first row with their key. Evidence is a witness, or the row itself."""
+    impostors, base = 0, np.int64(text.ctypes.data)
+    seen = np.zeros(first.size, np.bool_)
+    for i in range(evidence.size):
         j = local[i]
-        if first[j] < 0:
-            first[j] = rows[i]
-        elif not same_text(text_offsets, text, rows[i], first[j]):
-            impostors += 1
+        if not seen[j]:
+            seen[j], first[j] = True, evidence[i]
+        elif first[j] != evidence[i]:
+            if is_witness:
+                impostors += 1
+            else:
+                at, other = np.int64(text_offsets[evidence[i]]), np.int64(text_offsets[first[j]])
+                length = np.int64(text_offsets[evidence[i] + 1]) - at
+                other_length = np.int64(text_offsets[first[j] + 1]) - other
+                impostors += not same_text(base + at, length, base + other, other_length)
     return impostors
 
 
@@ -183,16 +190,18 @@ def _gather_by_case(times, codes, starts, local, places, out_times, out_codes, o
 
 
 @kernel
-def _order_partitions(keys, times, starts, codes, rows, offsets, p0, p1, text_offsets, text, case_starts, n_cases):
-    """Put the rows of partitions by case and time, in place; count rows whose key is right and whose text is not.
+def _order_partitions(
+    keys, times, starts, codes, evidence, offsets, p0, p1, is_witness, text_offsets, text, case_starts, n_cases
+):
+    """Put the rows of partitions by case and time, in place; count rows whose key is right and whose id is not.
 
     `case_starts` gets where the cases of a partition begin, from the place of the partition's first row on.
     """
-    has_starts, has_text = starts.size > 0, rows.size > 0
+    has_starts, has_evidence = starts.size > 0, evidence.size > 0
     size = largest(offsets, p0, p1)
     table = np.full(1024, -1, np.int32)
     known, local, places = np.empty(size, keys.dtype), np.empty(size, np.int32), np.empty(size, np.int64)
-    first = np.empty(size if has_text else 0, np.int64)
+    first = np.empty(size if has_evidence else 0, np.int64)
     own_times, own_codes, order = np.empty(size, np.int64), np.empty(size, codes.dtype), np.empty(size, np.int64)
     own_starts = np.empty(size if has_starts else 0, np.int64)
     impostors = 0
@@ -204,8 +213,8 @@ def _order_partitions(keys, times, starts, codes, rows, offsets, p0, p1, text_of
             i, n = _number_cases(keys[lo:hi], i, m, table, known, n, local, places)
             if 2 * n >= table.size:
                 table = grow(table, known, n)
-        if has_text:
-            impostors += _count_impostors(rows[lo:hi], text_offsets, text, local, first[:n])
+        if has_evidence:
+            impostors += _count_impostors(evidence[lo:hi], is_witness, text_offsets, text, local, first[:n])
         total = np.int64(0)
         for j in range(n):
             case_starts[lo + j] = lo + total
@@ -220,19 +229,31 @@ def _order_partitions(keys, times, starts, codes, rows, offsets, p0, p1, text_of
 
 
 @kernel
-def _adjacent_impostors(keys, offsets, text, lo, hi):
-    impostors = 0
+def _adjacent_impostors(keys, witnesses, offsets, text, lo, hi):
+    """Count rows that have the key of the row before and another id."""
+    impostors, base = 0, np.int64(text.ctypes.data)
+    if witnesses.size > 0:
+        for i in range(max(lo, 1), hi):
+            impostors += (keys[i] == keys[i - 1]) & (witnesses[i] != witnesses[i - 1])
+        return impostors
     for i in range(max(lo, 1), hi):
-        if keys[i] == keys[i - 1] and not same_text(offsets, text, i, i - 1):
-            impostors += 1
+        if keys[i] == keys[i - 1]:
+            before, at, end = np.int64(offsets[i - 1]), np.int64(offsets[i]), np.int64(offsets[i + 1])
+            impostors += not same_text(base + before, at - before, base + at, end - at)
     return impostors
 
 
 @kernel
-def _count_same(offsets, text, rows, others):
-    same = 0
+def _count_same(witnesses, offsets, text, rows, others):
+    """Count the pairs of rows with one id."""
+    same, base = 0, np.int64(text.ctypes.data)
     for i in range(rows.size):
-        same += same_text(offsets, text, rows[i], others[i])
+        a, b = rows[i], others[i]
+        if witnesses.size > 0:
+            same += witnesses[a] == witnesses[b]
+        else:
+            at, other = np.int64(offsets[a]), np.int64(offsets[b])
+            same += same_text(base + at, np.int64(offsets[a + 1]) - at, base + other, np.int64(offsets[b + 1]) - other)
     return same
 
 
@@ -244,11 +265,13 @@ class KeyCollisionError(Exception):
 class Rows:
     """The rows of a log as arrays: a row's key stands for its case id.
 
-    Of a text id the key is a hash only, and `text` with its `text_offsets` decides; empty arrays when keys are exact.
+    A key alone is an identity, unless there are `witnesses` or `text` with `text_offsets`: then two rows with one key
+    are of one case only if those agree. Without them the arrays are empty.
     `starts` is empty for a log without start times. `codes` are positions in the sorted labels.
     """
 
     keys: np.ndarray
+    witnesses: np.ndarray
     text_offsets: np.ndarray
     text: np.ndarray
     times: np.ndarray
@@ -256,13 +279,18 @@ class Rows:
     codes: np.ndarray
 
     @property
-    def has_text(self) -> bool:
-        return len(self.text_offsets) > 0
+    def identity(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What decides between rows with one key."""
+        return self.witnesses, self.text_offsets, self.text
+
+    @property
+    def has_exact_keys(self) -> bool:
+        return len(self.witnesses) == len(self.text_offsets) == 0
 
     def take(self, order: np.ndarray) -> Rows:
         """Return the rows in another order; only for exact keys."""
         starts = self.starts[order] if len(self.starts) else self.starts
-        return Rows(self.keys[order], self.text_offsets, self.text, self.times[order], starts, self.codes[order])
+        return Rows(self.keys[order], *self.identity, self.times[order], starts, self.codes[order])
 
 
 @dataclass
@@ -285,11 +313,11 @@ def group(workers: Workers, rows: Rows) -> Cases:
     Raises
     ------
     KeyCollisionError
-        `rows` has text ids, and two of them have one key.
+        Two different ids have one key.
     """
     heads, falls, falls_in_run = scan_runs(workers, rows.keys, rows.times)
-    if rows.has_text:
-        tasks = [(rows.keys, rows.text_offsets, rows.text, lo, hi) for lo, hi in workers.ranges(len(rows.keys))]
+    if not rows.has_exact_keys:
+        tasks = [(rows.keys, *rows.identity, lo, hi) for lo, hi in workers.ranges(len(rows.keys))]
         if any(workers.run(_adjacent_impostors, tasks)):
             raise KeyCollisionError
     if not _repeats(workers, rows, heads[:SAMPLE_ROWS]) and not _repeats(workers, rows, heads):
@@ -306,7 +334,7 @@ def _repeats(workers: Workers, rows: Rows, heads: np.ndarray) -> bool:
     again = np.flatnonzero(first != np.arange(len(first)))
     if len(again) == 0:
         return False
-    if rows.has_text and not _count_same(rows.text_offsets, rows.text, heads[again], heads[first[again]]):
+    if not rows.has_exact_keys and not _count_same(*rows.identity, heads[again], heads[first[again]]):
         raise KeyCollisionError
     return True
 
@@ -328,12 +356,13 @@ def _partitioned(workers: Workers, rows: Rows, layout: str) -> Cases:
     mask, ranges, offsets = partition_places(workers, rows.keys, ROWS_PER_PARTITION)
     keys, times, codes = np.empty_like(rows.keys), np.empty(n, np.int64), np.empty_like(rows.codes)
     starts = np.empty(len(rows.starts), np.int64)
-    places = np.empty(n if rows.has_text else 0, np.int64)
-    source, target = (rows.keys, rows.times, rows.starts, rows.codes), (keys, times, starts, codes, places)
+    evidence = np.empty(0 if rows.has_exact_keys else n, np.int64)
+    source = rows.keys, rows.times, rows.starts, rows.codes, rows.witnesses
+    target = keys, times, starts, codes, evidence
     workers.run(_scatter_rows, [(*source, *task, mask, *target) for task in ranges])
     case_starts, n_cases = np.empty(n, np.int64), np.zeros(mask + 1, np.int64)
-    fixed = (rows.text_offsets, rows.text, case_starts, n_cases)
-    tasks = [(keys, times, starts, codes, places, offsets, p0, p1, *fixed) for p0, p1 in workers.groups(offsets, 8)]
+    fixed = len(rows.witnesses) > 0, rows.text_offsets, rows.text, case_starts, n_cases
+    tasks = [(*target, offsets, p0, p1, *fixed) for p0, p1 in workers.groups(offsets, 8)]
     if any(workers.run(_order_partitions, tasks)):
         raise KeyCollisionError
     begins = [case_starts[offsets[p] : offsets[p] + n_cases[p]] for p in range(mask + 1)]

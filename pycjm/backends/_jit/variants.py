@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from pycjm.backends._jit import Workers, kernel, mix
+from pycjm.backends._jit import Workers, fold, kernel, mix
 from pycjm.backends._jit.grouping import Cases
 from pycjm.backends._jit.keys import first_of
 
@@ -25,8 +25,7 @@ def _hash_sequences(codes, offsets, c0, c1, seed, mask, hashes):
     for c in range(c0, c1):
         h = mix(seed)
         for i in range(offsets[c], offsets[c + 1]):
-            h = (h ^ (np.int64(codes[i]) + 1)) * _FACTOR
-            h ^= h >> 32
+            h = fold((h ^ (np.int64(codes[i]) + 1)) * _FACTOR)
         hashes[c] = h & mask
 
 

@@ -151,10 +151,8 @@ impl<'a> Normaliser<'a> {
         first_row: u64,
         path: Option<&Arc<str>>,
     ) -> Result<Option<BooleanBuffer>> {
-        let mut keep: Option<BooleanBuffer> = match &self.roles.lifecycle {
-            None => None,
-            Some((at, transition)) => Some(equal_ignoring_case(batch.column(*at), transition)),
-        };
+        let lifecycle = self.roles.lifecycle.as_ref();
+        let mut keep = lifecycle.map(|(at, transition)| equal_ignoring_case(batch.column(*at), transition));
         let roles = self.roles;
         let required = [Some(&roles.case), Some(&roles.activity), Some(&roles.timestamp), roles.start.as_ref()];
         for (role, columns) in required.iter().enumerate() {

@@ -180,7 +180,7 @@ impl TimeReader {
         let Some(format) = self.format.clone() else {
             return Err(BadTime { row: 0, why: "text needs a timestamp_format".to_owned() });
         };
-        let texts: Vec<TextColumn> = columns.iter().filter_map(|column| TextColumn::new(column)).collect();
+        let texts: Vec<TextColumn> = columns.iter().filter_map(TextColumn::new).collect();
         let mut joined = String::new();
         let mut ticks = Vec::with_capacity(columns[0].len());
         for row in 0..columns[0].len() {

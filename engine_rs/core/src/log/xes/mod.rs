@@ -16,8 +16,9 @@
 //! elements of a log: leaving these out would quietly lose events or attributes. Values of columns nobody asked for
 //! are not looked at.
 //!
-//! Memory: at most [`MAX_TAG_BYTES`] for one tag, [`MAX_DEPTH`] open elements, and [`HOLD_BYTES`] of rows that wait
-//! for the attributes of their trace; hostile input beyond that is an error, not an allocation.
+//! Memory: at most 16 MiB for one tag, 64 MiB for the wanted values of one event or trace, 1,000 open elements, and
+//! 64 MiB of rows that wait for the attributes of their trace. Hostile input beyond that is an error, not an
+//! allocation.
 
 mod column;
 mod describe;

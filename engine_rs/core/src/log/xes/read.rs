@@ -22,9 +22,9 @@ use crate::error::{Error, Result};
 /// whatever element it stands in.
 ///
 /// A trace's attributes may stand behind its events: the rows of a trace wait until all wanted ones are known or the
-/// trace ends. A trace too large for that ([`HOLD_BYTES`] of rows) is delivered as it comes; a wanted attribute that
-/// still follows is then an INVALID_DATA error, since the rows before it went out without it. So is, in any trace, a
-/// wanted attribute that was known before the events and comes again behind them. Neither depends on `batch_rows`.
+/// trace ends. A trace too large for that (64 MiB of rows) is delivered as it comes; a wanted attribute that still
+/// follows is then an INVALID_DATA error, since the rows before it went out without it. So is, in any trace, a wanted
+/// attribute that comes a second time behind events. Neither depends on `batch_rows`.
 pub struct XesReader {
     walk: Walk,
     schema: SchemaRef,

@@ -14,7 +14,13 @@ use super::syntax::{is_blank, shown};
 /// The text that a value as written stands for, in UTF-8: references replaced, line ends and tabs made spaces, as XML
 /// has it.
 pub(super) fn text(raw: &[u8]) -> Result<Cow<'_, [u8]>, String> {
-    if is_plain(raw) { Ok(Cow::Borrowed(raw)) } else { decoded(raw).map(|text| Cow::Owned(text.into_bytes())) }
+    if is_plain(raw) {
+        return Ok(Cow::Borrowed(raw));
+    }
+    if raw.iter().all(|&byte| byte >= b' ' && byte != b'&') {
+        return std::str::from_utf8(raw).map(|text| Cow::Borrowed(text.as_bytes())).map_err(|_| not_utf8(raw));
+    }
+    decoded(raw).map(|text| Cow::Owned(text.into_bytes()))
 }
 
 fn decoded(raw: &[u8]) -> Result<String, String> {
@@ -30,8 +36,11 @@ fn decoded(raw: &[u8]) -> Result<String, String> {
             _ => decoded.push(byte),
         }
     }
-    String::from_utf8(decoded)
-        .map_err(|_| format!("`{}` is not valid UTF-8; does the XML declaration name the right encoding?", shown(raw)))
+    String::from_utf8(decoded).map_err(|_| not_utf8(raw))
+}
+
+fn not_utf8(raw: &[u8]) -> String {
+    format!("`{}` is not valid UTF-8; does the XML declaration name the right encoding?", shown(raw))
 }
 
 /// Whether a value stands for itself and is ASCII.

@@ -49,7 +49,7 @@ impl Merged {
     }
 
     /// How many variants there are.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.parts.iter().map(Sequences::len).sum()
     }
 

@@ -17,4 +17,4 @@ mod table;
 pub use distinct::Merged;
 pub use fold::State;
 pub use rank::Ranking;
-pub use table::table;
+pub use table::{CaseVariants, table};

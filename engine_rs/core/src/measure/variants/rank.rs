@@ -18,7 +18,7 @@ const UNRANKED: u32 = u32::MAX;
 impl Ranking {
     /// Ranks the first `top` variants (all where none); `label_order` is each activity's place among the sorted labels.
     pub fn new(variants: &Merged, top: Option<u64>, label_order: &[u32]) -> Ranking {
-        let wanted = top.map_or(variants.len(), |top| (top as usize).min(variants.len()));
+        let wanted = top.map_or(variants.count(), |top| (top as usize).min(variants.count()));
         let mut order = candidates(variants, wanted);
         let compare = |&(a_cases, a): &(u64, u32), &(b_cases, b): &(u64, u32)| {
             b_cases.cmp(&a_cases).then_with(|| by_labels(variants.sequence(a), variants.sequence(b), label_order))
@@ -29,7 +29,7 @@ impl Ranking {
         order.truncate(wanted);
         order.sort_unstable_by(compare);
         let order: Vec<u32> = order.into_iter().map(|(_, number)| number).collect();
-        let mut ranks = vec![UNRANKED; variants.len()];
+        let mut ranks = vec![UNRANKED; variants.count()];
         order.iter().enumerate().for_each(|(rank, &number)| ranks[number as usize] = rank as u32);
         Ranking { order, ranks }
     }
@@ -48,7 +48,7 @@ fn candidates(variants: &Merged, wanted: usize) -> Vec<(u64, u32)> {
     if wanted == 0 {
         return Vec::new();
     }
-    if wanted >= variants.len() {
+    if wanted >= variants.count() {
         return all().collect();
     }
     let mut cases: Vec<u64> = variants.all_cases().collect();

@@ -16,21 +16,30 @@ use crate::stats::quantile::Percentile;
 use crate::units::{Unit, ratio};
 use crate::workers;
 
-/// The variants table; `durations` are the case durations per thread, in the order of the states' cases.
+/// Which variant each case follows, and how long it took.
+pub struct CaseVariants<'a> {
+    /// The distinct sequences.
+    pub variants: &'a Merged,
+    /// The threads' cases.
+    pub states: &'a [State],
+    /// Case durations per thread, in the order of the states' cases.
+    pub durations: &'a [&'a [i64]],
+}
+
+/// The variants table.
 ///
 /// # Errors
 /// CANCELLED.
 pub fn table(
-    variants: &Merged,
+    cases: &CaseVariants<'_>,
     ranking: &Ranking,
-    states: &[State],
-    durations: &[&[i64]],
     names: &[String],
     asked: &[Percentile],
     unit: Unit,
     context: &Context,
 ) -> Result<RecordBatch> {
-    let described = describe(variants, ranking, states, durations, asked, unit, context)?;
+    let described = describe(cases, ranking, asked, unit, context)?;
+    let variants = cases.variants;
     let total: u64 = variants.all_cases().sum();
     let mut paths = ListBuilder::new(StringBuilder::new());
     let mut lengths = UInt32Builder::new();
@@ -64,10 +73,8 @@ pub fn table(
 
 /// Describes the case durations of every ranked variant.
 fn describe(
-    variants: &Merged,
+    cases: &CaseVariants<'_>,
     ranking: &Ranking,
-    states: &[State],
-    durations: &[&[i64]],
     asked: &[Percentile],
     unit: Unit,
     context: &Context,
@@ -76,15 +83,16 @@ fn describe(
     let mut total = 0usize;
     for &number in &ranking.order {
         cursors.push(total);
-        total += variants.cases(number) as usize;
+        total += cases.variants.cases(number) as usize;
     }
     let starts = cursors.clone();
     let mut gathered = vec![0i64; total];
-    for (thread, state) in states.iter().enumerate() {
+    for (thread, state) in cases.states.iter().enumerate() {
         context.check_cancelled()?;
         // Ranks by the thread's own numbers: one look-up a case instead of two.
-        let ranks: Vec<Option<usize>> = variants.numbers[thread].iter().map(|&number| ranking.of(number)).collect();
-        for (&own, &duration) in state.of_case.iter().zip(durations[thread]) {
+        let ranks: Vec<Option<usize>> =
+            cases.variants.numbers[thread].iter().map(|&number| ranking.of(number)).collect();
+        for (&own, &duration) in state.of_case.iter().zip(cases.durations[thread]) {
             if let Some(rank) = ranks[own as usize] {
                 gathered[cursors[rank]] = duration;
                 cursors[rank] += 1;

@@ -1,0 +1,76 @@
+"""Does what these tests have once found stay mended? One small log for each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from engines import THREADS
+
+import pycjm
+
+ROLES = {"case": "case", "activity": "activity", "timestamp": "at"}
+BACKENDS = ("native", "numba", "reference")
+
+
+def log(cases: pa.ChunkedArray, **more: Any) -> pa.Table:
+    """A log with a second between its events."""
+    n = len(cases)
+    names = [chr(ord("a") + i) for i in range(n)]
+    return pa.table({"case": cases, "activity": names, "at": pa.array(range(n), pa.timestamp("s"))} | more)
+
+
+@pytest.mark.parametrize("threads", THREADS)
+@pytest.mark.parametrize(
+    "batches",
+    [
+        [[1, 1], [2, 1]],
+        [[1, 1], [2, 2], [1]],
+        [[1, 1, 2, 2], [1, 1]],
+        [[1, 1, 2, 2], [3, 3, 1]],
+        [[1, 1, 2, 2], [3, 3], [1, 1]],
+    ],
+    ids=str,
+)
+def test_a_case_at_both_ends_of_a_reading_is_not_in_one_piece(batches: list[list[int]], threads: int) -> None:
+    """Its two ends touch when the pieces are joined, though other cases lie between them."""
+    source = log(pa.chunked_array(batches))
+    (row,) = pycjm.scan(source, **ROLES).mine("overview", threads=threads)["overview"].to_pyarrow().to_pylist()
+    assert row["layout"] == "time"
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_time_range_is_that_of_the_cases(backend: str) -> None:
+    """From the first start to the last end, even where an event ends before it has begun."""
+    source = log(pa.chunked_array([[1, 2]]), begin=pa.array([5, 9], pa.timestamp("s")))
+    result = pycjm.scan(source, **ROLES, start_timestamp="begin").mine("overview", backend=backend)
+    overview = result["overview"].to_pyarrow()
+    assert overview["first_ts"].cast(pa.int64()).to_pylist() == [5]
+    assert overview["last_ts"].cast(pa.int64()).to_pylist() == [1]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_zero_is_zero_whatever_its_sign(backend: str) -> None:
+    """Equal values leave the order to the position of the rows."""
+    at = pa.array([0, 0], pa.timestamp("s"))
+    for keys in ([0.0, -0.0], [-0.0, 0.0]):
+        source = log(pa.chunked_array([[1, 1]]), key=pa.array(keys)).set_column(2, "at", at)
+        result = pycjm.scan(source, **ROLES, order_by="key").mine("dfg", backend=backend)
+        (row,) = result["dfg"].to_pyarrow().to_pylist()
+        assert (row["source"], row["target"]) == ("a", "b"), keys
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("ticks", [821_263_439_016_461, 93_600_000_000_001, 2**53 + 1])
+def test_percentiles_of_one_value_are_that_value(backend: str, ticks: int) -> None:
+    """A time of days in nanoseconds has more digits than a float: it may be rounded once only."""
+    source = log(pa.chunked_array([[1, 1]])).set_column(2, "at", pa.array([0, ticks], pa.timestamp("ns")))
+    percentiles = (0, 12.5, 50, 99.999999, 100)
+    (row,) = (
+        pycjm.scan(source, **ROLES)
+        .mine("durations", percentiles=percentiles, backend=backend)["durations"]
+        .to_pyarrow()
+        .to_pylist()
+    )
+    assert {row[name] for name in row if name.endswith("_s") and name != "std_s"} == {ticks / 10**9}
