@@ -131,9 +131,9 @@ typedef struct cjm_error cjm_error;
 /**
  * An event log: where its rows are and which columns play which part. It holds no events of its own.
  *
- * Thread-safe but for `cjm_log_free`. A log of files can be read any number of times, also at once; a log of a stream
- * can be read once, by whichever of `cjm_mine` and `cjm_log_events` comes first, and the next reader gets
- * `CJM_INVALID_ARGUMENT`.
+ * Thread-safe but for `cjm_log_free`. A log of files, and one of a stream with `"resident": true`, can be read any
+ * number of times, also at once. A log of any other stream can be read once, by whichever of `cjm_mine` and
+ * `cjm_log_events` comes first; the next reader gets `CJM_INVALID_ARGUMENT`.
  * @since 0.1
  */
 typedef struct cjm_log cjm_log;
@@ -259,6 +259,23 @@ extern "C" {
 #endif // __cplusplus
 
 /**
+ * The version of the ABI that the loaded library speaks. A program compares it with `CJM_ABI_VERSION` before any other
+ * call, and stops when they differ.
+ *
+ * @since 0.1
+ */
+uint32_t cjm_abi_version(void);
+
+/**
+ * What the loaded library is, as a JSON object with the members `engine`, `abi`, `arrow`, `profile` ("release" or
+ * "debug") and `target`.
+ *
+ * The text is static: never freed, valid as long as the library is loaded.
+ * @since 0.1
+ */
+const char *cjm_versions(void);
+
+/**
  * The code of an error: the status that the failed call returned. `CJM_OK` for NULL.
  *
  * @since 0.1
@@ -288,23 +305,6 @@ const char *cjm_error_details(const struct cjm_error *error);
  * @since 0.1
  */
 void cjm_error_free(struct cjm_error *error);
-
-/**
- * The version of the ABI that the loaded library speaks. A program compares it with `CJM_ABI_VERSION` before any other
- * call, and stops when they differ.
- *
- * @since 0.1
- */
-uint32_t cjm_abi_version(void);
-
-/**
- * What the loaded library is, as a JSON object with the members `engine`, `abi`, `arrow`, `profile` ("release" or
- * "debug") and `target`.
- *
- * The text is static: never freed, valid as long as the library is loaded.
- * @since 0.1
- */
-const char *cjm_versions(void);
 
 /**
  * Frees a text that a `char **` parameter gave. Does nothing for NULL.
@@ -393,10 +393,11 @@ cjm_status cjm_log_open(const char *spec_json, struct cjm_log **out, struct cjm_
  * Makes a log of an Arrow C stream of record batches.
  *
  * The stream is consumed, also when the call fails: `stream->release` is NULL afterwards, and the library releases the
- * stream once it is read or the log is freed. Only the schema is read here. Every batch is validated in full when it
- * is read, unless the spec says `"trusted": true`; a batch that breaks the format makes that read fail with
- * `CJM_INVALID_DATA`. The producer promises that its buffers are as long as its lengths say: the interface carries no
- * sizes. Its callbacks are called by one thread at a time, not always the same one; arrays are released by any thread.
+ * stream once it is read or the log is freed. Only the schema is read here, and the first rows where timestamps are
+ * texts. Every batch is validated in full when it is read, unless the spec says `"trusted": true`; a batch that breaks
+ * the format makes that read fail with `CJM_INVALID_DATA`. The producer promises that its buffers are as long as its
+ * lengths say: the interface carries no sizes. Its callbacks are called by one thread at a time, not always the same
+ * one; its arrays are released by any thread.
  *
  * @param[in,out] stream The stream.
  * @param[in] spec_json The log spec, version 1, without `paths` and `format`.
