@@ -228,9 +228,11 @@ pub fn stitch(edges: &mut [Edges], fold: &mut impl Fold) -> Result<Vec<u64>> {
     let mut keys = Vec::new();
     let mut orderer = Orderer::default();
     let mut open: Option<Fragment> = None;
-    for fragment in edges.iter_mut().flat_map(|edge| edge.fragments.drain(..)) {
+    // Only the first fragment of a task can go on from the task before: between its first and its last run lie others.
+    let fragments = edges.iter_mut().flat_map(|edge| edge.fragments.drain(..).enumerate());
+    for (place, fragment) in fragments {
         match &mut open {
-            Some(known) if known.same_case(&fragment) => known.append(&fragment),
+            Some(known) if place == 0 && known.same_case(&fragment) => known.append(&fragment),
             _ => {
                 if let Some(done) = open.replace(fragment) {
                     keys.push(done.key);
@@ -293,6 +295,13 @@ mod tests {
         assert_eq!(all_keys.len(), notes.len());
         notes.sort();
         notes
+    }
+
+    #[test]
+    fn a_case_at_both_ends_of_a_task_is_two_runs() {
+        let runs = grouped(&[1, 2, 2, 3, 1], 5, 5);
+        assert_eq!(runs.iter().filter(|(key, _, _)| *key == 1).count(), 2, "{runs:?}");
+        assert_eq!(grouped(&[1, 2, 1], 3, 1).len(), 3);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow_array::{RecordBatch, RecordBatchReader};
-use arrow_schema::SchemaRef;
+use arrow_schema::{ArrowError, SchemaRef};
 
 use crate::error::{Error, ErrorKind, Result, quietly};
 use crate::log::source::{Source, Task, TaskQueue};
@@ -104,7 +104,7 @@ impl StreamQueue {
             }
             Some(Err(error)) => {
                 state.reader = None;
-                Err(broken(&error.to_string()))
+                Err(failed(error))
             }
             Some(Ok(batch)) => {
                 let projected = self.project(&batch)?;
@@ -118,6 +118,17 @@ impl StreamQueue {
 
     fn project(&self, batch: &RecordBatch) -> Result<RecordBatch> {
         batch.project(&self.projection).map_err(|error| broken(&error.to_string()))
+    }
+}
+
+/// A reader's error: one of ours keeps its kind and details.
+fn failed(error: ArrowError) -> Error {
+    match error {
+        ArrowError::ExternalError(inner) => match inner.downcast::<Error>() {
+            Ok(ours) => *ours,
+            Err(other) => broken(&other.to_string()),
+        },
+        error => broken(&error.to_string()),
     }
 }
 
