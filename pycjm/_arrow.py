@@ -122,7 +122,9 @@ def guarded(
     def run() -> Iterator[pa.RecordBatch]:
         try:
             yield from batches
-        except Exception as error:
+        except GeneratorExit:
+            raise
+        except BaseException as error:  # a KeyboardInterrupt as well: through C it would be a broken stream
             told = explain(error)
             if told is error:
                 raise

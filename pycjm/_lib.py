@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from . import errors
 
 ABI_VERSION = 1
 """The version of the C ABI that this package speaks."""
+
+Result = TypeVar("Result")
 
 POLL_S = 0.05
 """How long the caller sleeps between two looks at a running call. Ctrl-C has to be answered within 200 ms."""
@@ -104,9 +106,8 @@ def run_cancellable(
 ) -> None:
     """Runs a long ABI call in a worker thread, reporting progress and obeying Ctrl-C in the caller's.
 
-    The engine releases the GIL, and a signal reaches only the main thread, which must therefore be in Python. Should
-    the callback raise or a KeyboardInterrupt arrive, the call is cancelled and awaited, and that exception goes on.
-    A second Ctrl-C stops the waiting too: the worker holds every handle it uses, so it may end by itself.
+    Should the callback raise or a KeyboardInterrupt arrive, the call is cancelled and awaited, and that exception goes
+    on. A second Ctrl-C stops the waiting too: the worker holds every handle it uses, so it may end by itself.
 
     Parameters
     ----------
@@ -121,34 +122,62 @@ def run_cancellable(
     on_cancel : callable
         What else to do besides cancelling the context.
     """
+
+    def cancel(worker: threading.Thread) -> None:
+        lib.cjm_cancel(context)
+        on_cancel()
+        worker.join()
+
+    in_worker(lambda: call(function, *args), tick=_reporter(context, progress), on_interrupt=cancel)
+
+
+def in_worker(
+    work: Callable[[], Result],
+    *,
+    tick: Callable[[], object] = lambda: None,
+    on_interrupt: Callable[[threading.Thread], object] = lambda worker: None,
+) -> Result:
+    """Does work in a thread while this one stays awake for signals.
+
+    The engine releases the GIL, but a signal reaches only the main thread, and only while that one runs Python.
+
+    Parameters
+    ----------
+    work : callable
+        Its result or exception becomes that of this function. It holds all that it needs, since after an interrupt
+        it may go on alone.
+    tick : callable
+        Called every few milliseconds, and once after the end.
+    on_interrupt : callable
+        Called with the thread when this one is interrupted or `tick` raises; what it was goes on afterwards.
+    """
     done = threading.Event()
+    results: list[Result] = []
     raised: list[BaseException] = []
 
-    def work() -> None:
+    def run() -> None:
         try:
-            call(function, *args)
+            results.append(work())
         except BaseException as error:  # handed to the caller's thread, which raises it
             raised.append(error)
         finally:
             done.set()
 
-    report = _reporter(context, progress)
     # No daemon: one that came back from the engine while the interpreter goes away would take the process down.
-    worker = threading.Thread(target=work, name="pycjm")
+    worker = threading.Thread(target=run, name="pycjm")
     try:
         worker.start()
         while not done.wait(POLL_S):
-            report()
-        report()
+            tick()
+        tick()
     except BaseException:
-        lib.cjm_cancel(context)
-        on_cancel()
         if worker.ident is not None:
-            worker.join()
+            on_interrupt(worker)
         raise
     worker.join()
     if raised:
         raise raised[0]
+    return results[0]
 
 
 def _reporter(context: Any, progress: Progress | None) -> Callable[[], None]:

@@ -82,9 +82,13 @@ class CsvSource:
         singles = [names[0] for names in pairs if len(names) == 1]
         formats = set()
         try:
+            for name in singles:
+                # On its own first, so that a value which is no time is looked for in its own column.
+                if not timestamp_format.readable(values := self.values(name, null_values)):
+                    timestamp_format.infer(values, name)
             if singles:
                 values = [value for name in singles for value in self.values(name, null_values)]
-                formats.add(timestamp_format.infer(values, singles[0]))
+                formats.add(timestamp_format.infer(values, " and ".join(singles)))
             for date, time in (names for names in pairs if len(names) == 2):
                 day = timestamp_format.infer_date(self.values(date, null_values), date)
                 formats.add(f"{day} {timestamp_format.infer_time(self.values(time, null_values), time)}")
@@ -102,6 +106,8 @@ class CsvSource:
         """The error of an inference, with the path and the row of its first sample."""
         column, sample = error.details["column"], error.details["samples"][0]
         for dialect in self.dialects:
+            if column not in dialect.columns:
+                continue
             idx = dialect.columns.index(column)
             for row, record in enumerate(dialect.sample, start=1):
                 if idx < len(record) and record[idx] == sample:

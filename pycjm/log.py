@@ -188,14 +188,13 @@ class EventLog:
         InvalidArgument
             A guess is not unique, or a column is not there.
         """
-        named = self._settings.roles
-        if self._source.checks_columns and not named.missing and self._settings.lifecycle is None:
-            return named
+        unseen = self._source.roles_unseen(self._settings)
+        if unseen is not None:
+            return unseen
         facts = self._source.facts()
         columns = [column.name for column in facts.columns]
-        if facts.format != "xes":  # an attribute may first occur deep inside an XES file; the engine checks those
-            _roles.require(named, columns, self._source.label)
-        named = source.with_lifecycle(named, self._settings, columns, facts.format)
+        _roles.require(self._settings.roles, columns, self._source.label)
+        named = source.with_lifecycle(self._settings.roles, self._settings, columns)
         kinds = {column.name: column.type for column in facts.columns}
         return _roles.resolve(named, kinds, lambda role, name: self._source.fits(role, name, self._settings))
 

@@ -10,13 +10,16 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from . import _arrow, errors, file_source, roles, table_source
-from ._lib import call, ffi, lib, take_text
+from ._lib import call, ffi, in_worker, lib, take_text
 from .csv_source import CsvSource
 from .roles import Roles
 from .settings import Settings
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 LIFECYCLE_NAMES = ("lifecycle:transition", "lifecycle_transition", "lifecycle", "transition")
 
@@ -81,8 +84,9 @@ class Source(Protocol):
     """What was scanned."""
 
     label: str
-    checks_columns: bool
-    """Whether opening names a missing column by itself, so that looking at the columns first can be saved."""
+
+    def roles_unseen(self, settings: Settings) -> Roles | None:
+        """The roles, where they can be told without a look at the columns, which may cost a reading."""
 
     def facts(self) -> Facts:
         """Columns and sizes."""
@@ -145,28 +149,45 @@ def label_of(paths: list[str]) -> str:
     return paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
 
 
-def _from_stream(capsule: Any, spec: dict[str, Any], aside: _arrow.Aside | None = None) -> Any:
-    """A log handle that owns the stream in the capsule; the engine looks at its first batch already."""
-    out = ffi.new("cjm_log **")
+def _handle(open_log: Callable[[Any], None]) -> Any:
+    """A log handle, written to where `open_log` is told. Opening looks into files, into XES files as a whole."""
+
+    def work() -> Any:
+        out = ffi.new("cjm_log **")
+        open_log(out)
+        return ffi.gc(out[0], lib.cjm_log_free)
+
+    return in_worker(work)
+
+
+def _from_stream(reader: pa.RecordBatchReader, spec: dict[str, Any], aside: _arrow.Aside | None = None) -> Any:
+    """A log handle that owns the stream of a reader; the engine looks at its first batch already."""
+    capsule, text = reader.__arrow_c_stream__(), json.dumps(spec).encode()
     try:
-        call(lib.cjm_log_from_stream, _arrow.stream_pointer(capsule), json.dumps(spec).encode(), out)
+        return _handle(lambda out: call(lib.cjm_log_from_stream, _arrow.stream_pointer(capsule), text, out))
     except errors.PycjmError as error:
         if aside is not None and aside.failure is not None:
             raise aside.failure from error
         raise
-    return ffi.gc(out[0], lib.cjm_log_free)
 
 
 class EngineFiles:
     """Parquet and XES files, which the engine reads itself."""
-
-    checks_columns = True
 
     def __init__(self, paths: list[str], form: str) -> None:
         self.paths = paths
         self.format = form
         self.label = label_of(paths)
         self._facts: Facts | None = None
+
+    def roles_unseen(self, settings: Settings) -> Roles | None:
+        """Those named, if they are all: the engine names a column that is not there. XES has names of its own."""
+        named = settings.roles
+        if self.format == "xes":
+            standard = {role: (roles.STANDARD[role],) for role in named.missing}
+            lifecycle = LIFECYCLE_NAMES[:1] if settings.lifecycle else ()
+            return replace(named, **standard, lifecycle=lifecycle, guessed=tuple(standard))
+        return None if named.missing or settings.lifecycle else named
 
     def facts(self) -> Facts:
         """Columns and sizes, from the files' own metadata."""
@@ -190,19 +211,20 @@ class EngineFiles:
         return self._open(settings.spec(named))
 
     def _open(self, spec: dict[str, Any]) -> Opened:
-        out = ffi.new("cjm_log **")
-        call(lib.cjm_log_open, json.dumps({**spec, "format": self.format, "paths": self.paths}).encode(), out)
-        return Opened(ffi.gc(out[0], lib.cjm_log_free))
+        text = json.dumps({**spec, "format": self.format, "paths": self.paths}).encode()
+        return Opened(_handle(lambda out: call(lib.cjm_log_open, text, out)))
 
 
 class Tables:
     """Tables in memory and streams."""
 
-    checks_columns = False
-
     def __init__(self, source: table_source.TableSource) -> None:
         self.source = source
         self.label = source.kind.name
+
+    def roles_unseen(self, settings: Settings) -> Roles | None:
+        """None: the columns have to be seen."""
+        return None
 
     def facts(self) -> Facts:
         """Columns and types as Arrow has them."""
@@ -218,17 +240,19 @@ class Tables:
         roles.require(named, [name for name, _ in self.source.columns()], self.label)
         reader = self.source.reader(named.columns)
         spec = settings.spec(named) | {"resident": self.source.kind.resident}
-        return Opened(_from_stream(reader.__arrow_c_stream__(), spec))
+        return Opened(_from_stream(reader, spec))
 
 
 class IpcFiles:
     """Arrow IPC files."""
 
-    checks_columns = False
-
     def __init__(self, source: file_source.IpcSource) -> None:
         self.source = source
         self.label = label_of(source.paths)
+
+    def roles_unseen(self, settings: Settings) -> Roles | None:
+        """None: the columns have to be seen."""
+        return None
 
     def facts(self) -> Facts:
         """Columns of the first file."""
@@ -250,17 +274,19 @@ class IpcFiles:
         reader = _arrow.guarded(chosen, aside.watch(self.source.batches(named.columns)), aside.note)
         # Every batch was validated in full on its way here.
         spec = settings.spec(named) | {"trusted": True}
-        return Opened(_from_stream(reader.__arrow_c_stream__(), spec, aside), aside)
+        return Opened(_from_stream(reader, spec, aside), aside)
 
 
 class CsvFiles:
     """CSV files."""
 
-    checks_columns = False
-
     def __init__(self, source: CsvSource) -> None:
         self.source = source
         self.label = label_of(source.paths)
+
+    def roles_unseen(self, settings: Settings) -> Roles | None:
+        """None: the columns have to be seen."""
+        return None
 
     def facts(self) -> Facts:
         """The header; every column is text."""
@@ -292,7 +318,7 @@ class CsvFiles:
         reader = _arrow.guarded(schema, aside.watch(batches), aside.note)
         # pyarrow has built these arrays itself and checked their text.
         spec = settings.spec(named) | {"trusted": True}
-        handle = _from_stream(reader.__arrow_c_stream__(), spec, aside)
+        handle = _from_stream(reader, spec, aside)
         return Opened(handle, aside, lambda error: self._improve(error, named, inferred, starts))
 
     def _improve(
@@ -329,7 +355,7 @@ def _type_fits(facts: Facts, role: str, column: str, settings: Settings) -> bool
     )
 
 
-def with_lifecycle(named: Roles, settings: Settings, columns: list[str], form: str) -> Roles:
+def with_lifecycle(named: Roles, settings: Settings, columns: list[str]) -> Roles:
     """The roles with the column that ``lifecycle=`` selects by.
 
     Raises
@@ -342,8 +368,6 @@ def with_lifecycle(named: Roles, settings: Settings, columns: list[str], form: s
     for name in LIFECYCLE_NAMES:
         if name in columns:
             return replace(named, lifecycle=(name,))
-    if form == "xes":
-        return replace(named, lifecycle=LIFECYCLE_NAMES[:1])
     names = " or ".join(repr(name) for name in LIFECYCLE_NAMES)
     raise errors.InvalidArgument(
         f"lifecycle={settings.lifecycle!r} needs a column named {names}.", {"option": "lifecycle", "columns": columns}

@@ -174,7 +174,9 @@ def _percentile_columns(found: Summaries, percentiles: list[Percentile], tps: in
         if 4 * bound * whole > _INT64_MAX:
             below, above = below.astype(object), above.astype(object)
         rest = (found.n - 1) * percentile.part % whole
-        columns[percentile.name + "_s"] = _nearest(below * whole + rest * (above - below)) / float(whole * tps)
+        numerator = below * whole + rest * (above - below)
+        shared = np.gcd(numerator, whole * tps)  # in lowest terms, so that a short quotient is rounded once
+        columns[percentile.name + "_s"] = _nearest(numerator // shared) / _nearest(whole * tps // shared)
     return columns
 
 

@@ -206,7 +206,8 @@ def _statistics(ticks: list[int], tps: int, percentiles: list[Percentile]) -> di
         numerator = ticks[lo] * whole
         if rest:
             numerator += rest * (ticks[lo + 1] - ticks[lo])
-        row[percentile.name + "_s"] = float(numerator) / float(whole * tps)
+        shared = math.gcd(numerator, whole * tps)  # in lowest terms, so that a short quotient is rounded once
+        row[percentile.name + "_s"] = float(numerator // shared) / float(whole * tps // shared)
     return row
 
 

@@ -80,7 +80,8 @@ def test_the_program_leaves_no_file(large_log: Path, tmp_path: Path) -> None:
     out = tmp_path / "parent" / "out"
     roles = ["--case", "case", "--activity", "activity", "--timestamp", "timestamp", "--quiet"]
     command = [sys.executable, "-m", "pycjm", "mine", str(large_log), *roles, "--out", str(out), "--measure", "cases"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    environment = {**os.environ, "PYTHONSAFEPATH": "1"}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
     time.sleep(1.2)
     process.send_signal(signal.SIGINT)
     sent = time.monotonic()

@@ -198,6 +198,34 @@ def test_a_quote_left_open_before_much_text_is_no_row(tmp_path):
         read(path)
 
 
+@pytest.mark.parametrize(
+    "bad", ['1,"say "hi" now",2024-05-01', '1,"Hey, I missed " it",2024-05-01', '1,"a"b,2024-05-01']
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize("before", [0, 1, 100_000])
+def test_text_behind_a_closing_quote_is_refused(tmp_path, bad, encoding, before):
+    content = "case,what,at\n" + '1,5" disk,2024-05-01\n' * before + bad + "\n" + "1,a,2024-05-01\n"
+    with pytest.raises(errors.InvalidData, match=rf"row {before + 1}: text stands behind a closing quote") as caught:
+        read(write(tmp_path, content.encode(encoding)))
+    assert caught.value.details["row"] == before + 1
+
+
+@pytest.mark.parametrize("block", [1, 2, 3, 5, 7, 64])
+def test_quotes_at_the_edges_of_blocks(block):
+    def stray(text, quote='"'):
+        quotes = csv_reading._Quotes(csv_dialect.Dialect("", "utf-8", ",", quote, [], 0, []))
+        data = text.encode()
+        for start in range(0, len(data), block):
+            quotes.look(data[start : start + block])
+        return quotes.stray
+
+    assert not stray('"a","b, c","say ""hi"" now"\r\n"""x""",,"ü"\n\n')
+    assert stray('"a","b, c","say "hi now"\n')
+    assert stray('a,5" disk\n')
+    assert not stray('a,5" disk\n', quote="'")
+    assert not stray('a,5" disk\n', quote=None)
+
+
 def test_bytes_of_another_encoding_are_named_with_the_remedy(tmp_path):
     path = write(tmp_path, "case,what,at\n1,a,2024-05-01\n2,für,2024-05-01\n".encode("latin-1"))
     with pytest.raises(errors.InvalidData, match=r"column 'what', row 2 is not UTF-8.*encoding=\"latin-1\"") as caught:
@@ -325,6 +353,12 @@ class TestTimestampFormat:
         with pytest.raises(errors.InvalidData, match=r"log\.csv: row 2: column 'at'") as caught:
             self.find(tmp_path, "at,x\n2024-05-01,1\nsoon,1\n", ("at",))
         assert caught.value.details["row"] == 2
+
+
+def test_a_bad_start_is_looked_for_in_its_own_column(tmp_path):
+    source = CsvSource([write(tmp_path, "s,e\n2024-05-01,2024-05-01\nsoon,2024-05-02\n")], CsvOptions())
+    with pytest.raises(errors.InvalidData, match=r"row 2: column 's'"):
+        source.timestamp_format([("e",), ("s",)], ())
 
 
 def test_the_finest_digits_choose_the_unit(tmp_path):

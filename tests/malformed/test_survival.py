@@ -96,10 +96,10 @@ def test_the_program_ends_well(path: Path) -> None:
     done = subprocess.run(
         command,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         errors="replace",
         timeout=LIMIT_S + 20,
-        env={**os.environ, "COLUMNS": "200"},
+        env={**os.environ, "COLUMNS": "200", "PYTHONIOENCODING": "utf-8", "PYTHONSAFEPATH": "1"},
     )
     assert done.returncode in EXIT_CODES, done.stderr
     assert not any(word in done.stderr for word in BAD_WORDS), done.stderr

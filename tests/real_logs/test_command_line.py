@@ -23,7 +23,8 @@ MEASURES = [word for name in ALL for word in ("--measure", name)]
 
 def run(*args: object, columns: int = 200) -> subprocess.CompletedProcess[str]:
     """Runs the program; it has to end well and without complaint."""
-    environment = {**os.environ, "COLUMNS": str(columns), "NO_COLOR": "1"}
+    # The safe path: the installed package is run, whatever the folder that the tests are started in.
+    environment = {**os.environ, "COLUMNS": str(columns), "NO_COLOR": "1", "PYTHONSAFEPATH": "1"}
     done = subprocess.run(
         [sys.executable, "-m", "pycjm", *map(str, args)],
         capture_output=True,

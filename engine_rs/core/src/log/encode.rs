@@ -3,10 +3,10 @@
 //! An integer case id is its own key, exactly. A text id's key is its hash: whoever groups by keys must compare the
 //! texts of equal keys before taking them for one case.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Int64Type, UInt64Type};
+use arrow_array::types::{Float32Type, Float64Type, Int64Type, UInt64Type};
 use arrow_array::{Array, ArrayRef};
 use arrow_buffer::ScalarBuffer;
 use arrow_cast::cast;
@@ -155,6 +155,19 @@ pub struct Encoder<'a> {
     ties: Option<(RowConverter, ByteList)>,
 }
 
+/// The comparable bytes of -0.0 and 0.0 differ although they are equal numbers: adding zero leaves only the latter.
+fn without_negative_zero(column: &ArrayRef) -> ArrayRef {
+    match column.data_type() {
+        DataType::Float64 => {
+            Arc::new(column.as_primitive::<Float64Type>().unary::<_, Float64Type>(|value| value + 0.0))
+        }
+        DataType::Float32 => {
+            Arc::new(column.as_primitive::<Float32Type>().unary::<_, Float32Type>(|value| value + 0.0))
+        }
+        _ => Arc::clone(column),
+    }
+}
+
 impl<'a> Encoder<'a> {
     /// An encoder into the codes of `labels`.
     ///
@@ -184,9 +197,9 @@ impl<'a> Encoder<'a> {
         self.encode_activities(&batch.activity)?;
         self.encode_cases(&batch.case)?;
         if let Some((converter, ties)) = &mut self.ties {
-            let rows = converter
-                .convert_columns(&batch.order)
-                .map_err(|error| Error::argument(format!("order_by: {error}")))?;
+            let columns: Vec<ArrayRef> = batch.order.iter().map(without_negative_zero).collect();
+            let rows =
+                converter.convert_columns(&columns).map_err(|error| Error::argument(format!("order_by: {error}")))?;
             ties.clear();
             rows.iter().for_each(|row| ties.push(row.as_ref()));
         }

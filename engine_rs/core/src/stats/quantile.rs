@@ -60,9 +60,18 @@ pub fn of_ticks(values: &mut [i64], asked: &[Percentile], per_second: i64) -> Op
     let answers = asked.iter().zip(picked).map(|(p, (low, high))| {
         let (_, r, whole) = p.position(n);
         let numerator = i128::from(low) * whole as i128 + r as i128 * (i128::from(high) - i128::from(low));
-        ratio(numerator, whole as i128 * i128::from(per_second))
+        lowest_terms(numerator, whole as i128 * i128::from(per_second))
     });
     Some(answers.collect())
+}
+
+/// The quotient in lowest terms: a numerator that is large only because of its denominator is then rounded once.
+fn lowest_terms(numerator: i128, denominator: i128) -> f64 {
+    let (mut a, mut b) = (numerator.unsigned_abs(), denominator.unsigned_abs());
+    while b > 0 {
+        (a, b) = (b, a % b);
+    }
+    ratio(numerator / a as i128, denominator / a as i128)
 }
 
 /// The percentiles of ascending floats; empty input gives none.
@@ -115,6 +124,13 @@ mod tests {
         let mut values = [208_800, 3_600, 86_400, 7_200];
         let got = of_ticks(&mut values, &asked(&[50.0, 90.0, 95.0, 0.0, 100.0]), 1).unwrap();
         assert_eq!(got, [46_800.0, 172_080.0, 190_440.0, 3_600.0, 208_800.0]);
+    }
+
+    #[test]
+    fn a_single_value_is_rounded_once() {
+        let ticks = 93_600_000_000_001;
+        let got = of_ticks(&mut [ticks], &asked(&[12.5, 99.999999]), 1_000_000_000).unwrap();
+        assert_eq!(got, [93_600.000000001, 93_600.000000001]);
     }
 
     #[test]

@@ -43,8 +43,9 @@ impl State {
         }
         self.events += (to - from) as u64;
         self.cases += batch.cases() as u64;
-        self.first = self.first.min(first);
-        self.last = self.last.max(last);
+        // As of cases: from the earliest start, where there are starts, to the last end.
+        self.first = self.first.min(if batch.starts.is_some() { start_low } else { low });
+        self.last = self.last.max(high);
         if with_ties {
             for i in 0..batch.cases() {
                 let ties = batch.times[batch.events(i)].windows(2).filter(|pair| pair[0] == pair[1]).count();
