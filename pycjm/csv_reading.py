@@ -20,6 +20,7 @@ from . import csv_dialect, errors
 from ._arrow import translate
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
 
     from .csv_dialect import Dialect
@@ -37,6 +38,9 @@ _END = "\x02end\x03"
 """Written after the last record: it comes back as a record of its own unless a quote was left open."""
 
 _UNCONVERTED = re.compile(r"In CSV column #(\d+): (?:Row #(\d+): )?CSV conversion error to (\w+): (.*)", re.DOTALL)
+
+
+_STEP = 1 << 16
 
 
 class _Feed:
@@ -113,23 +117,33 @@ class _Quotes:
 
     def __init__(self, dialect: Dialect) -> None:
         self.stray = False
-        self._quote = dialect.quote.encode() if dialect.quote else None
-        kinds = bytearray(b"x" * 256)
-        for char in f"\r\n{dialect.delimiter}".encode():
-            kinds[char] = ord("s")
-        if self._quote:
-            kinds[self._quote[0]] = ord("q")
-        self._kinds = bytes(kinds)
+        self._quote = dialect.quote.encode() if dialect.quote else b""
+        self._delimiter = dialect.delimiter.encode()
         self._edge = b"\n\n"
 
     def look(self, text: bytes) -> None:
         """Takes the next piece of the file."""
-        if self._quote is None or self.stray:
+        if not self._quote or self.stray or not text:
             return
-        joined = self._edge + text
-        self._edge = joined[-2:]
-        if self._quote in joined:
-            self.stray = b"xqx" in joined.translate(self._kinds)
+        # A quote at the very end has its neighbour in the next piece.
+        self.stray = self._any_stray(self._edge + text[:2]) or self._any_stray(text)
+        self._edge = (self._edge + text[-2:])[-2:]
+
+    def _any_stray(self, text: bytes) -> bool:
+        if self._quote not in text:
+            return False
+        import numpy as np
+
+        data = np.frombuffer(text, np.uint8)
+        # In steps whose masks stay in the cache; they overlap by the two neighbours of a quote.
+        return any(self._stray_among(data[start : start + _STEP + 2]) for start in range(0, len(data), _STEP))
+
+    def _stray_among(self, data: np.ndarray) -> bool:
+        quotes = data == self._quote[0]
+        usual = quotes.copy()
+        for char in (*b"\r\n", self._delimiter[0]):
+            usual |= data == char
+        return bool((quotes[1:-1] > (usual[:-2] | usual[2:])).any())
 
 
 _OPEN: weakref.WeakSet[_Feed] = weakref.WeakSet()

@@ -1,10 +1,10 @@
 //! How is a plan answered? One reading of the log, folds on every thread, then tables.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use arrow_array::{RecordBatch, RecordBatchIterator, RecordBatchReader};
+use arrow_array::{RecordBatchIterator, RecordBatchReader};
 use serde_json::json;
 
 use crate::cases::batch::Fold;
@@ -17,24 +17,15 @@ use crate::log::encode::{Encoded, Encoder, Labels};
 use crate::log::normalise::{Normaliser, NullTally};
 use crate::log::source::Task;
 use crate::log::{Log, dropped_json};
-use crate::measure::cases::CasesTable;
 use crate::measure::folds::Folds;
 use crate::plan::{MEASURES, Plan};
-use crate::tables::{Tables, finish};
+use crate::tables::{Table, Tables, finish};
 use crate::workers::{self, FirstError};
 
 /// The tables of a run and how it went.
 pub struct MiningResult {
     tables: Vec<(&'static str, Table)>,
     info: serde_json::Value,
-}
-
-/// A table: small ones are made, `cases` is made while it is read.
-pub enum Table {
-    /// All rows.
-    Batch(RecordBatch),
-    /// One row per case.
-    Cases(Arc<CasesTable>),
 }
 
 impl MiningResult {

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use arrow_array::RecordBatch;
+
 use crate::cases::layout::Layout;
 use crate::context::Context;
 use crate::error::{Error, Result};
@@ -12,7 +14,14 @@ use crate::measure::overview::Totals;
 use crate::measure::variants::{CaseVariants, Merged, Ranking};
 use crate::measure::{activities, dfg, durations, metrics, overview, variants};
 use crate::plan::Plan;
-use crate::run::Table;
+
+/// A table: small ones are made, `cases` is made while it is read.
+pub enum Table {
+    /// All rows.
+    Batch(RecordBatch),
+    /// One row per case.
+    Cases(Arc<CasesTable>),
+}
 
 /// What the tables are made with.
 pub struct Tables<'a> {

@@ -181,7 +181,7 @@ fn format_of(spec: &LogSpec) -> Result<&'static str> {
 fn events_schema(roles: &Roles) -> SchemaRef {
     let types = &roles.types;
     let mut fields = vec![
-        Field::new("case", types.case.clone(), false),
+        types.case_field(),
         Field::new("activity", DataType::Utf8, false),
         Field::new("timestamp", types.timestamp(), false),
     ];

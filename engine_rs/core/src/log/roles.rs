@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow_array::Array;
-use arrow_schema::{DataType, Schema};
+use arrow_schema::{DataType, Field, Metadata, Schema};
 
 use crate::error::{Error, Result};
 use crate::log::source::Source;
@@ -17,6 +17,8 @@ use crate::units::Unit;
 pub struct EventTypes {
     /// Type of the case id as it is given back: the column's own, or utf8.
     pub case: DataType,
+    /// Metadata of the case column, by which extension types such as UUIDs are known.
+    pub case_metadata: Metadata,
     /// Unit of all times.
     pub unit: Unit,
     /// Zone of all times; none for naive ones, taken as UTC.
@@ -28,6 +30,11 @@ pub struct EventTypes {
 }
 
 impl EventTypes {
+    /// The column of case ids in results.
+    pub fn case_field(&self) -> Field {
+        Field::new("case", self.case.clone(), false).with_metadata(self.case_metadata.clone())
+    }
+
     /// The Arrow type of timestamps in results.
     pub fn timestamp(&self) -> DataType {
         DataType::Timestamp(self.unit.arrow(), self.zone.clone())
@@ -100,6 +107,7 @@ impl Roles {
         }
         let types = EventTypes {
             case: binder.case_type(&case)?,
+            case_metadata: binder.metadata(&case),
             unit,
             zone,
             has_start: start.is_some(),
@@ -155,8 +163,14 @@ impl Binder<'_> {
     }
 
     fn kinds(&self, columns: &[usize]) -> Vec<&DataType> {
-        let kind = |&at: &usize| self.schema.field_with_name(&self.columns[at]).map(arrow_schema::Field::data_type);
+        let kind = |&at: &usize| self.schema.field_with_name(&self.columns[at]).map(Field::data_type);
         columns.iter().map(|at| kind(at).unwrap_or(&DataType::Null)).collect()
+    }
+
+    fn metadata(&self, columns: &[usize]) -> Metadata {
+        let [only] = columns else { return Metadata::default() };
+        let field = self.schema.field_with_name(&self.columns[*only]);
+        field.map(|field| field.metadata().clone()).unwrap_or_default()
     }
 
     fn listing(&self) -> String {
@@ -239,7 +253,7 @@ mod tests {
     use super::*;
     use crate::log::stream::StreamSource;
     use arrow_array::RecordBatchIterator;
-    use arrow_schema::{Field, TimeUnit};
+    use arrow_schema::TimeUnit;
 
     fn bind(spec: &str) -> Result<Roles> {
         let fields = vec![

@@ -9,7 +9,7 @@ use crate::units::Unit;
 /// The union of several files' schemas, and what does not fit together in them.
 #[derive(Default)]
 pub struct Unified {
-    files: usize,
+    first_path: Option<Arc<str>>,
     partial: bool,
     columns: Vec<Column>,
 }
@@ -18,7 +18,7 @@ struct Column {
     name: String,
     kind: DataType,
     nullable: bool,
-    seen: usize,
+    missing_in: Option<Arc<str>>,
     first_path: Arc<str>,
     conflict: Option<String>,
 }
@@ -32,7 +32,12 @@ impl Unified {
 
     /// Takes in the schema of one more file.
     pub fn add(&mut self, path: &Arc<str>, schema: &Schema) {
-        self.files += 1;
+        let first_path = self.first_path.get_or_insert_with(|| path.clone()).clone();
+        for column in &mut self.columns {
+            if schema.field_with_name(&column.name).is_err() {
+                column.missing_in.get_or_insert_with(|| path.clone());
+            }
+        }
         for field in schema.fields() {
             match self.columns.iter_mut().find(|column| column.name == *field.name()) {
                 Some(column) => column.add(path, field),
@@ -40,7 +45,7 @@ impl Unified {
                     name: field.name().clone(),
                     kind: field.data_type().clone(),
                     nullable: field.is_nullable(),
-                    seen: 1,
+                    missing_in: (first_path != *path).then(|| first_path.clone()),
                     first_path: path.clone(),
                     conflict: None,
                 }),
@@ -57,16 +62,15 @@ impl Unified {
     /// Why `column` cannot be used, if so.
     pub fn conflict(&self, column: &str) -> Option<String> {
         let column = self.columns.iter().find(|known| known.name == column)?;
-        if column.seen < self.files && !self.partial {
-            return Some(format!("column {:?} is in only {} of {} files", column.name, column.seen, self.files));
-        }
-        column.conflict.clone()
+        let missing = column.missing_in.as_ref().filter(|_| !self.partial);
+        let lacking =
+            missing.map(|path| format!("column {:?} is in {} but not in {path}", column.name, column.first_path));
+        lacking.or_else(|| column.conflict.clone())
     }
 }
 
 impl Column {
     fn add(&mut self, path: &Arc<str>, field: &Field) {
-        self.seen += 1;
         self.nullable |= field.is_nullable();
         match common(&self.kind, field.data_type()) {
             Some(kind) => self.kind = kind,
@@ -130,7 +134,7 @@ mod tests {
         unified.add(&"x".into(), &schema(&["a", "b"]));
         unified.add(&"y".into(), &schema(&["a"]));
         assert!(unified.conflict("a").is_none());
-        assert!(unified.conflict("b").unwrap().contains("1 of 2"));
+        assert!(unified.conflict("b").unwrap().contains("not in y"));
         assert_eq!(unified.schema().fields().len(), 2);
     }
 }

@@ -43,7 +43,7 @@ impl CasesTable {
         }
         rows.sort_unstable_by_key(|&(thread, case)| states[thread as usize].order[case as usize]);
         let mut fields = vec![
-            Field::new("case", types.case.clone(), false),
+            types.case_field(),
             Field::new("events", DataType::UInt32, false),
             Field::new("first_ts", types.timestamp(), false),
             Field::new("last_ts", types.timestamp(), false),
