@@ -16,7 +16,7 @@ from random_logs import in_chunks, logs, reordered
 
 import pycjm
 
-law = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+law = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 ALIKE = ("activities", "dfg", "variants", "durations")
 
 

@@ -16,7 +16,7 @@ from random_logs import logs, reordered
 
 from pycjm import errors
 
-any_log = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+any_log = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @any_log
