@@ -146,6 +146,24 @@ def test_the_readme_has_two_commands_and_ci_runs_the_second():
     assert (ROOT / sample[1]).exists()
 
 
+def test_the_figures_of_the_readme_are_those_of_the_results():
+    medians: dict[tuple[str, str, str], list[float]] = {}
+    for path in sorted((ROOT / "benchmarks" / "results").glob("*.json")):
+        for run in json.loads(text_of(path))["benchmarks"]:
+            what = run["params"]
+            key = (what["question"], what["layout"], what["engine"])
+            medians.setdefault(key, []).append(run["stats"]["median"])
+    shown = rows(sections(ROOT / "README.md")["how-fast-is-it"])
+    assert len(shown) == 6
+    for question, layout, *cells in shown:
+        native = medians[question, layout, "native"]
+        told = [f"{min(native) * 1e3:.0f} - {max(native) * 1e3:.0f} ms"]
+        for engine in ("numba", "polars", "duckdb"):
+            ratios = [a / b for a, b in zip(medians[question, layout, engine], native, strict=True)]
+            told.append(f"{min(ratios):.1f} - {max(ratios):.1f}")
+        assert cells == told, f"{question} {layout}"
+
+
 # ---- the command line ----
 
 

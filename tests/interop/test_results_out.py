@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import datetime
 import math
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -142,6 +146,41 @@ def test_tables_outlive_the_result_and_the_log() -> None:
     assert sum(row["events"] for row in kept.to_pyarrow().to_pylist()) == 600
     reader = pycjm.scan(table(), **ROLES).mine("cases")["cases"].to_reader()
     assert reader.read_all().num_rows == len(expected()["cases"])
+
+
+LAST_TO_GO = """
+import sys, types
+sys.modules["keeper"] = types.ModuleType("keeper")  # before the others: modules go in the order they came
+import pycjm
+
+class Cycle:
+    def __init__(self):
+        self.me = self
+        self.kept = {kept}
+
+# Held by itself, too, it goes only when the interpreter has taken everything else down.
+sys.modules["keeper"].kept = Cycle()
+"""
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        'pycjm.sample().mine("dfg")["dfg"].to_pyarrow()',
+        'pycjm.sample().mine("cases")["cases"].to_pyarrow()',
+        'pycjm.sample().mine("dfg")["dfg"].to_reader()',
+        "pycjm.sample().events().read_all()",
+        "pycjm.sample().events()",
+        "pycjm.sample().mine()",
+    ],
+)
+def test_what_outlives_the_library_is_no_harm(tmp_path: Path, kept: str) -> None:
+    """Tables call the engine when they go, and at the end of the interpreter that may be late."""
+    (tmp_path / "keep.py").write_text(LAST_TO_GO.replace("{kept}", kept))
+    environment = {**os.environ, "PYTHONSAFEPATH": "1"}
+    command = [sys.executable, str(tmp_path / "keep.py")]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_an_abandoned_stream_is_no_harm() -> None:
