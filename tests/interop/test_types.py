@@ -211,3 +211,21 @@ def test_several_columns_as_case_and_activity() -> None:
     )
     options = {"case": ["tens", "ones"], "activity": ["first", "rest"], "joiner": ""}
     assert_right(dressed, case_ids=lambda number: f"{number // 10}{number % 10}", **options)
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [("europe/berlin", "Europe/Berlin"), ("utc", "UTC"), ("EST5EDT", "EST5EDT"), ("+0530", "+05:30")],
+)
+def test_results_name_a_zone_as_every_library_does(given: str, named: str) -> None:
+    """pyarrow forgives no letter case: its tables could not be shown."""
+    naive = table(at=timestamps(pa.timestamp("us")))
+    first = pycjm.scan(naive, **ROLES, timezone=given).mine("overview")["overview"].to_pyarrow()["first_ts"]
+    assert first.type == pa.timestamp("us", named)
+    assert first[0].as_py().utcoffset() is not None
+
+
+@pytest.mark.parametrize("zone", ["Europe/Atlantis", "Etc/Unknown", "+25:00", "+2"])
+def test_zones_that_nobody_knows(zone: str) -> None:
+    with pytest.raises(errors.InvalidArgument, match="timezone .* is not known; use an IANA name"):
+        pycjm.scan(table(), **ROLES, timezone=zone).mine("overview")

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use crate::error::{Error, Result};
+use crate::log::zone::canonical;
 
 /// A log spec as written by an embedder. Field meanings: `engine_rs/capi/README.md`.
 #[derive(Clone, Debug, Deserialize)]
@@ -104,7 +105,7 @@ impl LogSpec {
     /// # Errors
     /// INVALID_ARGUMENT naming the field.
     pub fn parse(text: &str) -> Result<LogSpec> {
-        let spec: LogSpec =
+        let mut spec: LogSpec =
             serde_json::from_str(text).map_err(|error| Error::argument(format!("log spec: {error}")))?;
         if spec.version != 1 {
             let text = format!("log spec: version {} is not known; this engine reads version 1", spec.version);
@@ -120,6 +121,8 @@ impl LogSpec {
         if spec.start_timestamp.as_ref().is_some_and(Vec::is_empty) {
             return Err(Error::argument("log spec: start_timestamp is empty; leave it out instead"));
         }
+        // Results carry the name, and not every reader of them forgives a wrong letter case.
+        spec.timezone = spec.timezone.as_deref().map(canonical).transpose()?;
         Ok(spec)
     }
 
@@ -141,11 +144,14 @@ mod tests {
             r#"{"version":1,"on_null":"ignore"}"#,
             r#"{"version":1,"timestamp":["a","b","c"]}"#,
             r#"{"version":1,"start_timestamp":[]}"#,
+            r#"{"version":1,"timezone":"Europe/Atlantis"}"#,
         ] {
             assert!(LogSpec::parse(text).is_err(), "{text}");
         }
         let spec = LogSpec::parse(r#"{"version":1,"case":["a"],"activity":["b"],"timestamp":["d","t"]}"#).unwrap();
         assert!(spec.has_roles());
         assert_eq!(spec.joiner, "+");
+        let spec = LogSpec::parse(r#"{"version":1,"timezone":"europe/berlin"}"#).unwrap();
+        assert_eq!(spec.timezone.as_deref(), Some("Europe/Berlin"));
     }
 }

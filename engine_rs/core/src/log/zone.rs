@@ -28,26 +28,20 @@ impl Localiser {
     /// # Errors
     /// INVALID_ARGUMENT for a name that is not known.
     pub fn new(name: &str) -> Result<Localiser> {
-        let zone = fixed_offset(name).or_else(|| TimeZone::get(name).ok()).ok_or_else(|| {
-            let text =
-                format!("timezone {name:?} is not known; use an IANA name such as \"Europe/Berlin\" or an offset");
-            Error::argument(text)
-        })?;
+        let (zone, _) = find(name)?;
         Ok(Localiser { zone, from_s: 0, until_s: 0, offset_s: 0 })
+    }
+
+    /// The instant of one wall-clock `tick`, unless it is out of range.
+    pub fn instant(&mut self, tick: i64, unit: Unit) -> Option<i64> {
+        let per_second = unit.per_second();
+        tick.checked_sub(self.offset_at(tick.div_euclid(per_second))? * per_second)
     }
 
     /// The instants of wall-clock `ticks`; none for one that is out of range (years -9999 to 9999).
     pub fn instants(&mut self, ticks: &[i64], unit: Unit) -> std::result::Result<ScalarBuffer<i64>, usize> {
-        let per_second = unit.per_second();
-        let instants: std::result::Result<Vec<i64>, usize> = ticks
-            .iter()
-            .enumerate()
-            .map(|(row, &tick)| {
-                let offset_s = self.offset_at(tick.div_euclid(per_second)).ok_or(row)?;
-                tick.checked_sub(offset_s * per_second).ok_or(row)
-            })
-            .collect();
-        instants.map(ScalarBuffer::from)
+        let instants = ticks.iter().enumerate().map(|(row, &tick)| self.instant(tick, unit).ok_or(row));
+        instants.collect::<std::result::Result<Vec<i64>, usize>>().map(ScalarBuffer::from)
     }
 
     #[inline]
@@ -72,18 +66,38 @@ impl Localiser {
     }
 }
 
-fn fixed_offset(name: &str) -> Option<TimeZone> {
-    let (sign, digits) = match name.as_bytes().first()? {
-        b'+' => (1, &name[1..]),
-        b'-' => (-1, &name[1..]),
-        _ => return None,
+/// The name by which every library knows the zone `name`: the letter case of the IANA, `+HH:MM`.
+///
+/// # Errors
+/// INVALID_ARGUMENT for a name that is not known.
+pub fn canonical(name: &str) -> Result<String> {
+    find(name).map(|(_, canonical)| canonical)
+}
+
+fn find(name: &str) -> Result<(TimeZone, String)> {
+    let by_name = || {
+        let zone = TimeZone::get(name).ok().filter(|zone| !zone.is_unknown())?;
+        let canonical = zone.iana_name()?.to_owned();
+        Some((zone, canonical))
     };
-    let (hours, minutes) = digits.split_once(':').or_else(|| digits.split_at_checked(2))?;
-    if hours.len() != 2 || minutes.len() != 2 {
-        return None;
-    }
-    let seconds = hours.parse::<i32>().ok()? * 3600 + minutes.parse::<i32>().ok()? * 60;
-    Some(TimeZone::fixed(jiff::tz::Offset::from_seconds(sign * seconds).ok()?))
+    fixed_offset(name).or_else(by_name).ok_or_else(|| {
+        let text = format!(
+            "timezone {name:?} is not known; use an IANA name such as \"Europe/Berlin\" or an offset such as \"+02:00\""
+        );
+        Error::argument(text)
+    })
+}
+
+fn fixed_offset(name: &str) -> Option<(TimeZone, String)> {
+    let sign = name.chars().next().filter(|sign| matches!(sign, '+' | '-'))?;
+    let (hours, minutes) = name[1..].split_once(':').or_else(|| name[1..].split_at_checked(2))?;
+    let number = |digits: &str, end: i32| {
+        let is_number = digits.len() == 2 && digits.bytes().all(|byte| byte.is_ascii_digit());
+        digits.parse::<i32>().ok().filter(|number| is_number && *number < end)
+    };
+    let seconds = number(hours, 24)? * 3600 + number(minutes, 60)? * 60;
+    let offset = jiff::tz::Offset::from_seconds(if sign == '-' { -seconds } else { seconds }).ok()?;
+    Some((TimeZone::fixed(offset), format!("{sign}{hours}:{minutes}")))
 }
 
 #[cfg(test)]
@@ -124,6 +138,23 @@ mod tests {
     #[test]
     fn unknown_names_are_refused() {
         assert!(Localiser::new("Europe/Atlantis").is_err());
-        assert!(Localiser::new("+2").is_err());
+        for name in ["+2", "+25:00", "+01:60", "++1:+1", "+é0", "Etc/Unknown", ""] {
+            assert!(Localiser::new(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn names_get_the_spelling_that_other_libraries_know() {
+        for (name, expected) in [
+            ("europe/berlin", "Europe/Berlin"),
+            ("AMERICA/NEW_YORK", "America/New_York"),
+            ("Asia/Calcutta", "Asia/Calcutta"),
+            ("utc", "UTC"),
+            ("+0200", "+02:00"),
+            ("-09:30", "-09:30"),
+        ] {
+            assert_eq!(canonical(name).unwrap(), expected);
+        }
+        assert!(canonical("Europe/Atlantis").is_err());
     }
 }
