@@ -17,6 +17,7 @@ pub mod spec;
 pub mod stream;
 pub mod text;
 pub mod time;
+pub mod time_format;
 pub mod unify;
 pub mod xes;
 pub mod xes_source;

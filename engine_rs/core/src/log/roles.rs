@@ -9,7 +9,8 @@ use crate::error::{Error, Result};
 use crate::log::source::Source;
 use crate::log::spec::LogSpec;
 use crate::log::text::TextColumn;
-use crate::log::time::{TimeOptions, TimeReader, is_text, iso_offset, natural};
+use crate::log::time::{TimeOptions, TimeReader, is_text, natural};
+use crate::log::time_format::{is_iso, iso_offset};
 use crate::units::Unit;
 
 /// The types of a log's normalised events.
@@ -93,7 +94,8 @@ impl Roles {
         let unit = spec.timestamp_unit.as_deref().map(Unit::parse).transpose()?;
         let options = TimeOptions { format: spec.timestamp_format.as_deref(), unit, zone: spec.timezone.as_deref() };
         let (mut unit, mut zone) = natural("timestamp", &binder.kinds(&timestamp), &options)?;
-        if zone.is_none() && is_text(binder.kinds(&timestamp)[0]) && has_offsets(source, &spec.timestamp)? {
+        let is_iso_text = is_text(binder.kinds(&timestamp)[0]) && options.format.is_some_and(is_iso);
+        if zone.is_none() && is_iso_text && has_offsets(source, &spec.timestamp)? {
             zone = Some(Arc::from("UTC"));
         }
         if let Some(start) = &start {
@@ -138,12 +140,17 @@ impl Binder<'_> {
 
     fn column(&mut self, role: &str, name: &str) -> Result<usize> {
         let named = self.schema.fields().iter().filter(|field| field.name() == name).count();
-        if named != 1 {
+        if named == 0 {
             let near = nearest(name, self.schema);
             let hint = near.map(|near| format!(" (did you mean {near:?}?)")).unwrap_or_default();
-            let what = if named == 0 { "is not in the log" } else { "is there more than once" };
-            let text = format!("{role}: column {name:?} {what}{hint}; columns are: {}", self.listing());
+            let text = format!("{role}: column {name:?} is not in the log{hint}; columns are: {}", self.listing());
             return Err(Error::argument(text).with("role", role).with("column", name));
+        }
+        if named > 1 {
+            let text = format!(
+                "{role}: {named} columns are named {name:?}, so it is not clear which is meant; rename one of them"
+            );
+            return Err(Error::argument(text).with("role", role).with("column", name).with("count", named as u64));
         }
         if let Some(conflict) = self.source.conflict(name) {
             return Err(Error::data(format!("{role}: {conflict}")).with("role", role).with("column", name));
@@ -216,7 +223,7 @@ impl Binder<'_> {
     }
 }
 
-/// Whether the first text times of a source carry an offset from UTC.
+/// Whether the first ISO 8601 time of a source carries an offset from UTC.
 fn has_offsets(source: &dyn Source, columns: &[String]) -> Result<bool> {
     let Some(batch) = source.peek(columns, 1024)? else { return Ok(false) };
     let Some(text) = batch.columns().last().and_then(TextColumn::new) else { return Ok(false) };

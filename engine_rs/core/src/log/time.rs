@@ -12,11 +12,10 @@ use arrow_array::{Array, ArrayRef};
 use arrow_buffer::ScalarBuffer;
 use arrow_cast::cast;
 use arrow_schema::{DataType, TimeUnit};
-use chrono::format::{Item, Parsed, StrftimeItems, parse};
-use chrono::{DateTime, NaiveTime, Utc};
 
 use crate::error::{Error, Result};
 use crate::log::text::TextColumn;
+use crate::log::time_format::{ReadTime, TextFormat};
 use crate::log::zone::Localiser;
 use crate::units::Unit;
 
@@ -35,12 +34,6 @@ pub struct TimeReader {
     integer_unit: Option<Unit>,
     format: Option<TextFormat>,
     zone: Option<Localiser>,
-}
-
-#[derive(Clone)]
-enum TextFormat {
-    Iso,
-    Items(Vec<Item<'static>>, String),
 }
 
 /// What the spec says about times.
@@ -69,18 +62,18 @@ pub fn is_text(kind: &DataType) -> bool {
 pub fn natural(role: &str, kinds: &[&DataType], options: &TimeOptions<'_>) -> Result<(Unit, Option<Arc<str>>)> {
     let given = options.zone.map(Arc::from);
     if kinds.iter().any(|kind| is_text(kind)) {
-        if options.format.is_none() {
+        let Some(format) = options.format else {
             let text = format!(
                 "{role} is text; say how it is written with timestamp_format (\"iso8601\" or e.g. \"%d.%m.%Y %H:%M\")"
             );
             return Err(Error::argument(text).with("role", role));
-        }
+        };
         if kinds.iter().any(|kind| !is_text(kind)) {
             return Err(Error::argument(format!(
                 "{role}: the date and the time column must both be text or both typed"
             )));
         }
-        let aware = options.format.is_some_and(|format| format.contains("%z") || format.contains("%:z"));
+        let aware = TextFormat::new(format)?.is_aware();
         let zone = given.or_else(|| aware.then(|| Arc::from("UTC")));
         return Ok((options.unit.unwrap_or(Unit::Micro), zone));
     }
@@ -195,7 +188,7 @@ impl TimeReader {
     }
 
     fn parse(&mut self, format: &TextFormat, text: &str) -> std::result::Result<i64, String> {
-        let (seconds, nanos, aware) = format.parse(text)?;
+        let ReadTime { seconds, nanos, aware } = format.parse(text)?;
         let per_second = self.unit.per_second();
         let nanos_per_tick = 1_000_000_000 / per_second;
         if i64::from(nanos) % nanos_per_tick != 0 {
@@ -208,69 +201,10 @@ impl TimeReader {
         let tick = whole.and_then(|whole| whole.checked_add(i64::from(nanos) / nanos_per_tick));
         let tick = tick.ok_or_else(|| format!("{text:?} is out of range for this timestamp_unit"))?;
         match &mut self.zone {
-            Some(zone) if !aware => {
-                zone.instants(&[tick], self.unit).map(|one| one[0]).map_err(|_| format!("{text:?} is out of range"))
-            }
+            Some(zone) if !aware => zone.instant(tick, self.unit).ok_or_else(|| format!("{text:?} is out of range")),
             _ => Ok(tick),
         }
     }
-}
-
-impl TextFormat {
-    fn new(format: &str) -> Result<TextFormat> {
-        if format.eq_ignore_ascii_case("iso8601") {
-            return Ok(TextFormat::Iso);
-        }
-        let items: std::result::Result<Vec<Item<'static>>, _> = StrftimeItems::new(format).parse_to_owned();
-        match items {
-            Ok(items) if format.contains('%') => Ok(TextFormat::Items(items, format.to_owned())),
-            _ => Err(Error::argument(format!(
-                "timestamp_format {format:?} is not understood; use \"iso8601\" or strftime fields such as \"%d.%m.%Y %H:%M\""
-            ))),
-        }
-    }
-
-    /// Seconds since 1970 (as wall-clock time where there is no offset), nanoseconds, and whether there was an offset.
-    fn parse(&self, text: &str) -> std::result::Result<(i64, u32, bool), String> {
-        match self {
-            TextFormat::Iso => {
-                let bad = |_| format!("{text:?} is not an ISO 8601 time");
-                let parsed: DateTime<Utc> = arrow_cast::parse::string_to_datetime(&Utc, text).map_err(bad)?;
-                Ok((parsed.timestamp(), parsed.timestamp_subsec_nanos(), iso_offset(text)))
-            }
-            TextFormat::Items(items, format) => {
-                let mut parsed = Parsed::new();
-                let bad = || format!("{text:?} does not match timestamp_format {format:?}");
-                parse(&mut parsed, text, items.iter()).map_err(|_| bad())?;
-                if let Some(offset) = parsed.offset() {
-                    let naive = parsed.to_naive_datetime_with_offset(offset).map_err(|_| bad())?;
-                    let utc = naive.and_utc();
-                    return Ok((utc.timestamp() - i64::from(offset), utc.timestamp_subsec_nanos(), true));
-                }
-                let naive = match parsed.to_naive_datetime_with_offset(0) {
-                    Ok(naive) => naive,
-                    // A format without a time of day means the day's beginning; one with the hour alone, the hour's.
-                    Err(_) => {
-                        let date = parsed.to_naive_date().map_err(|_| bad())?;
-                        let time = match (parsed.hour_div_12(), parsed.hour_mod_12()) {
-                            (None, None) => NaiveTime::MIN,
-                            (Some(half), Some(hour)) if parsed.minute().is_none() => {
-                                NaiveTime::from_hms_opt(half * 12 + hour, 0, 0).ok_or_else(bad)?
-                            }
-                            _ => return Err(bad()),
-                        };
-                        date.and_time(time)
-                    }
-                };
-                Ok((naive.and_utc().timestamp(), naive.and_utc().timestamp_subsec_nanos(), false))
-            }
-        }
-    }
-}
-
-/// Whether an ISO 8601 time carries an offset from UTC.
-pub fn iso_offset(text: &str) -> bool {
-    text.bytes().skip(10).any(|byte| matches!(byte, b'+' | b'-' | b'Z' | b'z'))
 }
 
 fn rescale(values: ScalarBuffer<i64>, from: Unit, to: Unit) -> std::result::Result<ScalarBuffer<i64>, BadTime> {
@@ -321,6 +255,7 @@ mod tests {
             [1_268_092_800, 1_268_118_300]
         );
         assert_eq!(text("%Y-%m-%d %H:%M:%S %z", None, &["2010-03-09 08:05:00 +0100"]).unwrap(), [1_268_118_300]);
+        assert_eq!(text("%s", Some("Europe/Berlin"), &["1268118300"]).unwrap(), [1_268_118_300]);
         assert_eq!(text("%d/%m/%Y", None, &["09/03/2010"]).unwrap(), [1_268_092_800]);
         assert_eq!(text("%m/%d/%Y %I:%M %p", None, &["03/09/2010 08:05 PM"]).unwrap(), [1_268_165_100]);
         assert_eq!(text("%d.%m.%Y %H:%M", Some("Europe/Berlin"), &["09.03.2010 09:05"]).unwrap(), [1_268_121_900]);
