@@ -8,7 +8,7 @@ use std::io::{self, BufRead, BufReader, Chain, Cursor, ErrorKind, Read};
 use std::path::Path;
 
 use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE};
-use flate2::bufread::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 
 use crate::error::{Error, Result};
 
@@ -32,7 +32,7 @@ pub(super) fn open(path: &Path) -> Result<Text> {
 pub(super) fn text_of(bytes: impl Read + Send + 'static) -> io::Result<Text> {
     let mut bytes = BufReader::with_capacity(CHUNK_BYTES, bytes);
     let packed = bytes.fill_buf()?.starts_with(&[0x1f, 0x8b]);
-    let mut bytes: Text = if packed { Box::new(MultiGzDecoder::new(bytes)) } else { Box::new(bytes) };
+    let mut bytes: Text = if packed { Box::new(Members::new(bytes)) } else { Box::new(bytes) };
     let mut head = Vec::with_capacity(HEAD_BYTES);
     let failed = bytes.by_ref().take(HEAD_BYTES as u64).read_to_end(&mut head).err();
     let (coding, mark_bytes) = Coding::of(&head)?;
@@ -57,6 +57,55 @@ pub(super) fn explain(path: &Path, error: &io::Error, fail: impl Fn(&str) -> Err
             Error::unsupported(format!("{}: {error}", path.display())).with("path", path.display().to_string())
         }
         _ => Error::io("read", path, error),
+    }
+}
+
+/// The gzip members of a file, unpacked one after the other. Zeros behind the last one are padding, as for gzip itself.
+struct Members<R: BufRead> {
+    member: Option<GzDecoder<R>>,
+}
+
+impl<R: BufRead> Members<R> {
+    fn new(bytes: R) -> Self {
+        Members { member: Some(GzDecoder::new(bytes)) }
+    }
+}
+
+impl<R: BufRead> Read for Members<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        while let Some(member) = &mut self.member {
+            let n = member.read(into)?;
+            if n > 0 || into.is_empty() {
+                return Ok(n);
+            }
+            self.member = next_member(member.get_mut())?.then(|| self.member.take()).flatten().map(|member| {
+                let bytes = member.into_inner();
+                GzDecoder::new(bytes)
+            });
+        }
+        Ok(0)
+    }
+}
+
+/// Whether another member follows; an error if something else does.
+fn next_member(bytes: &mut impl BufRead) -> io::Result<bool> {
+    let mut padded = false;
+    loop {
+        let buffer = bytes.fill_buf()?;
+        match buffer.first() {
+            None => return Ok(false),
+            Some(0) => {
+                let zeros = buffer.iter().take_while(|byte| **byte == 0).count();
+                bytes.consume(zeros);
+                padded = true;
+            }
+            // The second byte may lie behind the end of the buffer; then the decoder looks at it.
+            Some(0x1f) if !padded && buffer.get(1).is_none_or(|byte| *byte == 0x8b) => return Ok(true),
+            Some(_) => {
+                let message = "behind the compressed data stand bytes that are not gzip; cut them off";
+                return Err(io::Error::new(ErrorKind::InvalidData, message));
+            }
+        }
     }
 }
 

@@ -118,5 +118,10 @@ fn damaged_gzip_is_refused() {
     let at = wrong_sum.len() - 6;
     wrong_sum[at] ^= 1;
     assert_refused(&wrong_sum, &["a"], "damaged");
-    assert_refused(&[packed, b"bytes that are no member".to_vec()].concat(), &["a"], "damaged");
+    for behind in [&b"x"[..], b"bytes that are no member", b"\x1f\0", b"\0\0x", &[7; 300_000]] {
+        assert_refused(&[&packed, behind].concat(), &["a"], "behind the compressed data stand bytes");
+    }
+    for zeros in [1, 512, 300_000] {
+        assert_eq!(rows(&[packed.clone(), vec![0; zeros]].concat(), &["a"]).unwrap().len(), 1000);
+    }
 }
