@@ -1,5 +1,6 @@
 //! Which type takes a column that differs from file to file? Integers widen, times take the finest unit, texts are text.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
@@ -38,8 +39,13 @@ impl Unified {
                 column.missing_in.get_or_insert_with(|| path.clone());
             }
         }
+        let mut namesakes: HashMap<&str, usize> = HashMap::new();
         for field in schema.fields() {
-            match self.columns.iter_mut().find(|column| column.name == *field.name()) {
+            // A name may stand for several columns: each stays one, so that nobody takes one of them for the other.
+            let before = namesakes.entry(field.name()).or_default();
+            let known = self.columns.iter_mut().filter(|column| column.name == *field.name()).nth(*before);
+            *before += 1;
+            match known {
                 Some(column) => column.add(path, field),
                 None => self.columns.push(Column {
                     name: field.name().clone(),
@@ -136,5 +142,19 @@ mod tests {
         assert!(unified.conflict("a").is_none());
         assert!(unified.conflict("b").unwrap().contains("not in y"));
         assert_eq!(unified.schema().fields().len(), 2);
+    }
+
+    #[test]
+    fn columns_of_one_name_stay_two() {
+        let twice = Schema::new(vec![
+            Field::new("a", DataType::Utf8, true),
+            Field::new("b", DataType::Int64, true),
+            Field::new("a", DataType::Utf8, true),
+        ]);
+        let mut unified = Unified::default();
+        unified.add(&"x".into(), &twice);
+        unified.add(&"y".into(), &twice);
+        let names: Vec<String> = unified.schema().fields().iter().map(|field| field.name().clone()).collect();
+        assert_eq!(names, ["a", "b", "a"]);
     }
 }
