@@ -51,7 +51,7 @@ impl Log {
         guarded(|| {
             let spec = LogSpec::parse(spec)?;
             let source: Box<dyn Source> = match format_of(&spec)? {
-                "xes" => Box::new(xes_source::XesSource::open(&spec.paths)?),
+                "xes" => Box::new(xes_source::XesSource::open(&spec)?),
                 _ => Box::new(parquet::ParquetSource::open(&spec.paths)?),
             };
             Log::new(source, spec)

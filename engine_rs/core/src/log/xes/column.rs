@@ -9,8 +9,11 @@ use arrow_array::{
 use arrow_buffer::{Buffer, NullBufferBuilder, OffsetBuffer};
 use arrow_schema::{DataType, TimeUnit};
 
-use super::value;
+use super::syntax::shown;
+use super::value::{self, Moment};
 use crate::error::{Error, Result};
+use crate::log::zone::Localiser;
+use crate::units::Unit;
 
 /// A column being filled, row after row. Its last rows can be taken back, since what belongs to a row may come twice
 /// or, for a trace's attribute, late.
@@ -29,6 +32,8 @@ enum Data {
         values: Vec<i64>,
         unit: TimeUnit,
         zone: Option<Arc<str>>,
+        /// For times without an offset.
+        wall: Option<Localiser>,
     },
     Int(Vec<i64>),
     Float(Vec<f64>),
@@ -36,10 +41,12 @@ enum Data {
 }
 
 impl Data {
-    fn new(data_type: &DataType) -> Option<Data> {
+    fn new(data_type: &DataType, wall: Option<&Localiser>) -> Option<Data> {
         Some(match data_type {
             DataType::Utf8 => Data::Text { bytes: Vec::new(), ends: vec![0] },
-            DataType::Timestamp(unit, zone) => Data::Ticks { values: Vec::new(), unit: *unit, zone: zone.clone() },
+            DataType::Timestamp(unit, zone) => {
+                Data::Ticks { values: Vec::new(), unit: *unit, zone: zone.clone(), wall: wall.cloned() }
+            }
             DataType::Int64 => Data::Int(Vec::new()),
             DataType::Float64 => Data::Float(Vec::new()),
             DataType::Boolean => Data::Flag(Vec::new()),
@@ -49,9 +56,9 @@ impl Data {
 }
 
 impl Column {
-    /// An empty column.
-    pub fn new(name: &str, data_type: &DataType) -> Result<Column> {
-        let data = Data::new(data_type).ok_or_else(|| {
+    /// An empty column. Times without an offset from UTC are those of `wall`, or in UTC.
+    pub fn new(name: &str, data_type: &DataType, wall: Option<&Localiser>) -> Result<Column> {
+        let data = Data::new(data_type, wall).ok_or_else(|| {
             let accepted = "Utf8, Int64, Float64, Boolean and Timestamp";
             Error::unsupported(format!("column `{name}`: XES is not read as {data_type}; it can be {accepted}"))
                 .with("column", name)
@@ -72,7 +79,7 @@ impl Column {
                 bytes.extend_from_slice(&text);
                 ends.push(bytes.len() as i32);
             }
-            Data::Ticks { values, unit, .. } => values.push(value::instant(&text, *unit)?),
+            Data::Ticks { values, unit, wall, .. } => values.push(ticks(&text, *unit, wall.as_mut())?),
             Data::Int(values) => values.push(value::int(&text)?),
             Data::Float(values) => values.push(value::float(&text)?),
             Data::Flag(values) => values.push(value::boolean(&text)?),
@@ -147,7 +154,7 @@ impl Column {
                 let array = StringArray::try_new(offsets, text, nulls);
                 Arc::new(array.map_err(|error| Error::internal(format!("the XES reader built bad text: {error}")))?)
             }
-            Data::Ticks { values, unit, zone } => {
+            Data::Ticks { values, unit, zone, .. } => {
                 let values = take_values(values).into();
                 let zone = zone.clone();
                 match unit {
@@ -168,6 +175,17 @@ impl Column {
             Data::Flag(values) => Arc::new(BooleanArray::new(take_values(values).into(), nulls)),
         };
         Ok(array)
+    }
+}
+
+/// The ticks of the instant that a time stands for; one without an offset is that of `wall`, or in UTC.
+fn ticks(text: &[u8], unit: TimeUnit, wall: Option<&mut Localiser>) -> std::result::Result<i64, String> {
+    let Moment { ticks, aware } = value::moment(text, unit)?;
+    match wall {
+        Some(wall) if !aware => wall
+            .instant(ticks, Unit::from_arrow(unit))
+            .ok_or_else(|| format!("`{}` is out of range", shown(text.trim_ascii()))),
+        _ => Ok(ticks),
     }
 }
 

@@ -22,9 +22,9 @@ pub struct XesDescription {
 
 /// Reads a log through and lists its columns.
 ///
-/// The type of a column is that of its attributes: `string` and `id` give Utf8, `date` a timestamp in microseconds
-/// and UTC, `int` Int64, `float` Float64, `boolean` Boolean; attributes of different types give Utf8. Values are not
-/// looked at. Takes time proportional to the text and memory proportional to the keys.
+/// The type of a column is that of its attributes: `string` and `id` give Utf8, `date` a timestamp in microseconds,
+/// `int` Int64, `float` Float64, `boolean` Boolean; attributes of different types give Utf8. Values are not looked at,
+/// but for the offset of dates: where one lacks it, the column is without a zone, otherwise it is in UTC. Takes time proportional to the text and memory proportional to the keys.
 ///
 /// # Errors
 /// IO; INVALID_DATA when the text is no sound XES (see the module); UNSUPPORTED for an unknown encoding.
@@ -45,7 +45,8 @@ pub(super) fn describe_walk(mut walk: Walk, check: &mut dyn FnMut(u64) -> Result
         match walk.next()? {
             Item::Attribute(scope, kind) => {
                 if let Some(raw) = walk.key() {
-                    keys[scope as usize].note(raw, kind).map_err(|message| walk.fail(&message))?;
+                    let date = walk.value().filter(|_| kind == Kind::Date);
+                    keys[scope as usize].note(raw, kind, date).map_err(|message| walk.fail(&message))?;
                 }
             }
             Item::Pause if walk.position() - checked >= STEP_BYTES => {
@@ -60,11 +61,32 @@ pub(super) fn describe_walk(mut walk: Walk, check: &mut dyn FnMut(u64) -> Result
     Ok(XesDescription { columns: columns(trace, event), events: walk.events(), traces: walk.traces() })
 }
 
+/// A key as written, and what its values have in common.
+struct Key {
+    raw: Vec<u8>,
+    /// None where there are several.
+    kind: Option<Kind>,
+    /// Whether there is a date without an offset from UTC.
+    naive: bool,
+}
+
+impl Key {
+    fn data_type(&self) -> DataType {
+        match self.kind {
+            None | Some(Kind::Text) => DataType::Utf8,
+            Some(Kind::Date) if self.naive => DataType::Timestamp(TimeUnit::Microsecond, None),
+            Some(Kind::Date) => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+            Some(Kind::Int) => DataType::Int64,
+            Some(Kind::Float) => DataType::Float64,
+            Some(Kind::Boolean) => DataType::Boolean,
+        }
+    }
+}
+
 /// The keys of a scope, in order of appearance.
 #[derive(Default)]
 struct Keys {
-    /// As written, with the type: None when there are several.
-    found: Vec<(Vec<u8>, Option<Kind>)>,
+    found: Vec<Key>,
     places: HashMap<Vec<u8>, usize>,
     bytes: usize,
     /// The place after that of the last key: attributes mostly come in the same order.
@@ -72,19 +94,18 @@ struct Keys {
 }
 
 impl Keys {
-    fn note(&mut self, raw: &[u8], kind: Kind) -> std::result::Result<(), String> {
+    fn note(&mut self, raw: &[u8], kind: Kind, date: Option<&[u8]>) -> std::result::Result<(), String> {
         let place = match self.found.get(self.guess) {
-            Some((key, _)) if key == raw => Some(self.guess),
+            Some(key) if key.raw == raw => Some(self.guess),
             _ => self.places.get(raw).copied(),
         };
         let place = match place {
             Some(place) => place,
             None => self.add(raw, kind)?,
         };
-        let known = &mut self.found[place].1;
-        if *known != Some(kind) {
-            *known = None;
-        }
+        let key = &mut self.found[place];
+        key.kind = key.kind.filter(|known| *known == kind);
+        key.naive = key.naive || date.is_some_and(|date| !value::has_offset(date));
         self.guess = place + 1;
         Ok(())
     }
@@ -96,7 +117,7 @@ impl Keys {
         }
         value::text(raw)?;
         self.places.insert(raw.to_owned(), self.found.len());
-        self.found.push((raw.to_owned(), Some(kind)));
+        self.found.push(Key { raw: raw.to_owned(), kind: Some(kind), naive: false });
         Ok(self.found.len() - 1)
     }
 }
@@ -104,11 +125,9 @@ impl Keys {
 /// The columns of both scopes; a name may come from several keys, as two spellings of one text do.
 fn columns(trace: Keys, event: Keys) -> Vec<(String, DataType)> {
     let named = |prefix: &'static str| {
-        move |(raw, kind): (Vec<u8>, Option<Kind>)| {
-            (
-                format!("{prefix}{}", String::from_utf8_lossy(&value::text(&raw).unwrap_or_default())),
-                kind.map_or(DataType::Utf8, data_type),
-            )
+        move |key: Key| {
+            let name = format!("{prefix}{}", String::from_utf8_lossy(&value::text(&key.raw).unwrap_or_default()));
+            (name, key.data_type())
         }
     };
     let mut places = HashMap::new();
@@ -118,19 +137,17 @@ fn columns(trace: Keys, event: Keys) -> Vec<(String, DataType)> {
         let place = *places.entry(name.clone()).or_insert(columns.len());
         match columns.get_mut(place) {
             None => columns.push((name, data_type)),
-            Some((_, known)) if *known != data_type => *known = DataType::Utf8,
-            Some(_) => {}
+            Some((_, known)) => *known = common(known, data_type),
         }
     }
     columns
 }
 
-fn data_type(kind: Kind) -> DataType {
-    match kind {
-        Kind::Text => DataType::Utf8,
-        Kind::Date => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
-        Kind::Int => DataType::Int64,
-        Kind::Float => DataType::Float64,
-        Kind::Boolean => DataType::Boolean,
+/// The type that holds two kinds of values: text, unless both are dates.
+fn common(known: &DataType, found: DataType) -> DataType {
+    match (known, &found) {
+        _ if *known == found => found,
+        (DataType::Timestamp(unit, _), DataType::Timestamp(..)) => DataType::Timestamp(*unit, None),
+        _ => DataType::Utf8,
     }
 }

@@ -10,6 +10,7 @@ use super::column::Column;
 use super::walk::{Item, Scope, Walk};
 use super::{BATCH_BYTES, HOLD_BYTES, MAX_ROW_BYTES, STEP_BYTES, value};
 use crate::error::{Error, Result};
+use crate::log::zone::Localiser;
 
 /// Reads the wanted columns of a log, events in the order of the file.
 ///
@@ -62,10 +63,10 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn new(name: &str, data_type: &DataType) -> Result<Wanted> {
+    fn new(name: &str, data_type: &DataType, wall: Option<&Localiser>) -> Result<Wanted> {
         let trace_key = name.strip_prefix("case:").map(str::to_owned);
-        let column = Column::new(name, data_type)?;
-        Ok(Wanted { name: name.to_owned(), trace_key, column, cell: Column::new(name, data_type)? })
+        let column = Column::new(name, data_type, wall)?;
+        Ok(Wanted { name: name.to_owned(), trace_key, column, cell: Column::new(name, data_type, wall)? })
     }
 
     fn is(&self, scope: Scope, key: &[u8]) -> bool {
@@ -80,20 +81,31 @@ impl XesReader {
     /// Opens a log for some of its columns, named and typed as [`super::describe`] lists them.
     ///
     /// Types are Utf8, Int64, Float64, Boolean and Timestamp of any unit and zone. A timestamp finer than its column's
-    /// unit is an error when it is met, never cut.
+    /// unit is an error when it is met, never cut. Times without an offset from UTC are those of a wall clock
+    /// in the zone `wall`, or in UTC.
     ///
     /// # Errors
     /// IO; INVALID_ARGUMENT for zero rows; UNSUPPORTED for another type or an unknown encoding.
-    pub fn open(path: &Path, columns: &[(String, DataType)], batch_rows: usize) -> Result<XesReader> {
-        XesReader::over(Walk::open(path)?, columns, batch_rows)
+    pub fn open(
+        path: &Path,
+        columns: &[(String, DataType)],
+        batch_rows: usize,
+        wall: Option<&Localiser>,
+    ) -> Result<XesReader> {
+        XesReader::over(Walk::open(path)?, columns, batch_rows, wall)
     }
 
-    pub(super) fn over(walk: Walk, columns: &[(String, DataType)], batch_rows: usize) -> Result<XesReader> {
+    pub(super) fn over(
+        walk: Walk,
+        columns: &[(String, DataType)],
+        batch_rows: usize,
+        wall: Option<&Localiser>,
+    ) -> Result<XesReader> {
         if batch_rows == 0 {
             return Err(Error::argument("a batch has at least one row, but batch_rows is 0"));
         }
         let wanted =
-            columns.iter().map(|(name, data_type)| Wanted::new(name, data_type)).collect::<Result<Vec<_>>>()?;
+            columns.iter().map(|(name, data_type)| Wanted::new(name, data_type, wall)).collect::<Result<Vec<_>>>()?;
         let fields: Vec<Field> =
             columns.iter().map(|(name, data_type)| Field::new(name, data_type.clone(), true)).collect();
         Ok(XesReader {

@@ -122,19 +122,37 @@ pub(super) fn boolean(text: &[u8]) -> Result<bool, String> {
     }
 }
 
-/// An ISO 8601 date and time as ticks since 1970 UTC; without an offset it is UTC, without a time midnight.
-pub(super) fn instant(text: &[u8], unit: TimeUnit) -> Result<i64, String> {
+/// A point in time as written.
+#[derive(Debug, PartialEq)]
+pub(super) struct Moment {
+    /// Ticks since 1970 UTC; without an offset, those of the wall-clock time.
+    pub ticks: i64,
+    /// Whether it has an offset from UTC.
+    pub aware: bool,
+}
+
+/// An ISO 8601 date and time; without a time of day it is midnight.
+pub(super) fn moment(text: &[u8], unit: TimeUnit) -> Result<Moment, String> {
     let text = text.trim_ascii();
-    let instant = match usual_instant(text) {
-        Some(instant) => instant,
+    let (instant, aware) = match usual_instant(text) {
+        Some(read) => read,
         None => any_instant(text)?,
     };
-    ticks(instant, unit).map_err(|reason| format!("`{}` {reason}", shown(text)))
+    let ticks = ticks(instant, unit).map_err(|reason| format!("`{}` {reason}", shown(text)))?;
+    Ok(Moment { ticks, aware })
+}
+
+/// Whether a date and time as written has an offset from UTC, if it is a date and time.
+pub(super) fn has_offset(raw: &[u8]) -> bool {
+    let Ok(text) = text(raw) else { return false };
+    let text = text.trim_ascii();
+    let time = text.iter().position(|byte| matches!(byte, b'T' | b't' | b' ')).map_or(&[][..], |at| &text[at + 1..]);
+    time.iter().any(|byte| matches!(byte, b'Z' | b'z' | b'+' | b'-'))
 }
 
 /// Reads `2012-02-29T23:51:17`, with a fraction or not, with `Z` or `+01:00` or neither: what logs are full of.
 /// None for anything else, which [`any_instant`] knows or refuses.
-fn usual_instant(text: &[u8]) -> Option<Timestamp> {
+fn usual_instant(text: &[u8]) -> Option<(Timestamp, bool)> {
     let (head, mut rest) = text.split_at_checked(19)?;
     if [head[4], head[7], head[10], head[13], head[16]] != *b"--T::" {
         return None;
@@ -159,7 +177,8 @@ fn usual_instant(text: &[u8]) -> Option<Timestamp> {
     let [month, day, hour, minute, second] = [5, 8, 11, 14, 17].map(|at| number(&head[at..at + 2]).map(|n| n as i8));
     let year = number(&head[..4])? as i16;
     let local = DateTime::new(year, month?, day?, hour?, minute?, second?, nanosecond).ok()?;
-    Offset::from_seconds(offset).ok()?.to_timestamp(local).ok()
+    let instant = Offset::from_seconds(offset).ok()?.to_timestamp(local).ok()?;
+    Some((instant, !rest.is_empty()))
 }
 
 /// A number of up to nine digits.
@@ -167,13 +186,13 @@ fn number(digits: &[u8]) -> Option<i32> {
     digits.iter().try_fold(0, |number, byte| byte.is_ascii_digit().then(|| number * 10 + i32::from(byte - b'0')))
 }
 
-fn any_instant(text: &[u8]) -> Result<Timestamp, String> {
+fn any_instant(text: &[u8]) -> Result<(Timestamp, bool), String> {
     static PARSER: DateTimeParser = DateTimeParser::new();
     let bad = || format!("`{}` is no ISO 8601 date and time (with up to nine decimals)", shown(text));
     let pieces = PARSER.parse_pieces(text).map_err(|_| bad())?;
-    let offset = match (pieces.to_numeric_offset(), pieces.time_zone_annotation()) {
-        (Some(offset), _) => offset,
-        (None, None) => Offset::UTC,
+    let (offset, aware) = match (pieces.to_numeric_offset(), pieces.time_zone_annotation()) {
+        (Some(offset), _) => (offset, true),
+        (None, None) => (Offset::UTC, false),
         (None, Some(_)) => return Err(bad()),
     };
     // The parser reads second 60 as 59: a different instant.
@@ -181,7 +200,8 @@ fn any_instant(text: &[u8]) -> Result<Timestamp, String> {
         return Err(format!("`{}` names a leap second, which has no place in a timestamp", shown(text)));
     }
     let local = pieces.date().to_datetime(pieces.time().unwrap_or(Time::midnight()));
-    offset.to_timestamp(local).map_err(|_| bad())
+    let instant = offset.to_timestamp(local).map_err(|_| bad())?;
+    Ok((instant, aware))
 }
 
 /// The instant in a unit, if that can hold it to the last digit.
@@ -194,7 +214,7 @@ fn ticks(instant: Timestamp, unit: TimeUnit) -> Result<i64, String> {
     };
     let (nanoseconds, per_tick) = (i64::from(instant.subsec_nanosecond()), 1_000_000_000 / per_second);
     if nanoseconds % per_tick != 0 {
-        return Err(format!("is finer than {name}; read the column in a finer unit"));
+        return Err(format!("is finer than {name}; pass timestamp_unit \"ns\""));
     }
     let seconds = instant.as_second().checked_mul(per_second);
     let ticks = seconds.and_then(|seconds| seconds.checked_add(nanoseconds / per_tick));

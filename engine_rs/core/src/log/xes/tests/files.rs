@@ -27,12 +27,12 @@ fn real_logs_have_their_known_size() {
         let described = describe(&path).unwrap();
         assert_eq!((described.events, described.traces), (events, traces), "{name}");
         let batches: Result<Vec<_>> =
-            XesReader::open(&path, &utf8(&["case:concept:name", "concept:name"]), 4096).unwrap().collect();
+            XesReader::open(&path, &utf8(&["case:concept:name", "concept:name"]), 4096, None).unwrap().collect();
         let rows = text_rows(&batches).unwrap();
         let distinct = |column: usize| rows.iter().map(|row| &row[column]).collect::<BTreeSet<_>>().len();
         assert_eq!((rows.len() as u64, distinct(0) as u64, distinct(1)), (events, traces, activities), "{name}");
         // Every column in its own type: nothing in a real log fails to parse.
-        for batch in XesReader::open(&path, &described.columns, 4096).unwrap() {
+        for batch in XesReader::open(&path, &described.columns, 4096, None).unwrap() {
             batch.unwrap();
         }
     }
@@ -91,7 +91,8 @@ fn broken_files_end_in_a_table_or_a_typed_error() {
                     utf8(&["concept:name"])
                 }
             };
-            let rows: Result<Vec<RecordBatch>> = XesReader::open(&path, &columns, 100).and_then(Iterator::collect);
+            let rows: Result<Vec<RecordBatch>> =
+                XesReader::open(&path, &columns, 100, None).and_then(Iterator::collect);
             match (described, rows) {
                 (Ok(described), Ok(batches)) => {
                     assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>() as u64, described.events);

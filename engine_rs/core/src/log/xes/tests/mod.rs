@@ -45,7 +45,7 @@ fn read_with(
     batch_rows: usize,
     buffer: usize,
 ) -> Result<Vec<RecordBatch>> {
-    XesReader::over(walk_over(Cursor::new(text.to_vec()), buffer)?, columns, batch_rows)?.collect()
+    XesReader::over(walk_over(Cursor::new(text.to_vec()), buffer)?, columns, batch_rows, None)?.collect()
 }
 
 /// Text columns, row by row; `-` is null. All buffer sizes and some batch sizes must agree.

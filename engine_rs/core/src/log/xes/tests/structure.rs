@@ -150,7 +150,7 @@ fn the_place_of_an_error_is_named() {
 #[test]
 fn after_an_error_there_is_nothing_more() {
     let text = b"<log><event/><event/><oops";
-    let mut reader = XesReader::over(walk_over(&text[..], 64).unwrap(), &utf8(&["a"]), 1).unwrap();
+    let mut reader = XesReader::over(walk_over(&text[..], 64).unwrap(), &utf8(&["a"]), 1, None).unwrap();
     assert_eq!(reader.next().unwrap().unwrap().num_rows(), 1);
     assert_eq!(reader.next().unwrap().unwrap().num_rows(), 1);
     assert!(reader.next().unwrap().is_err());
@@ -160,11 +160,13 @@ fn after_an_error_there_is_nothing_more() {
 #[test]
 fn bad_arguments_are_told() {
     let over = |columns: &[(String, DataType)], batch_rows| {
-        XesReader::over(walk_over(&b"<log/>"[..], 64).unwrap(), columns, batch_rows).err().map(|error| error.kind())
+        XesReader::over(walk_over(&b"<log/>"[..], 64).unwrap(), columns, batch_rows, None)
+            .err()
+            .map(|error| error.kind())
     };
     assert_eq!(over(&utf8(&["a"]), 0), Some(ErrorKind::InvalidArgument));
     assert_eq!(over(&[("a".to_owned(), DataType::Int8)], 1), Some(ErrorKind::Unsupported));
-    let missing = XesReader::open(Path::new("/no/such/log.xes"), &[], 1).err().unwrap();
+    let missing = XesReader::open(Path::new("/no/such/log.xes"), &[], 1, None).err().unwrap();
     assert_eq!((missing.kind(), missing.details_json().contains("\"errno\":2")), (ErrorKind::Io, true));
 }
 
@@ -191,7 +193,7 @@ fn description_lists_every_key_once() {
         column("case:id", DataType::Utf8),
         column("case:cost", DataType::Utf8), // a float of traces, and a string of an event
         column("a", DataType::Utf8),         // a string and an int
-        column("d", microseconds()),
+        column("d", DataType::Timestamp(TimeUnit::Microsecond, None)), // without an offset
         column("f", DataType::Boolean),
         column("i", DataType::Utf8),
         column("case:x", DataType::Utf8),
@@ -252,7 +254,7 @@ fn long(head: &str, middle: &str, n: u64, tail: &str) -> impl Read + Send + 'sta
 
 fn read_long(text: impl Read + Send + 'static, names: &[&str]) -> (Vec<usize>, Option<Error>) {
     let mut sizes = Vec::new();
-    for batch in XesReader::over(walk_over(text, 1 << 18).unwrap(), &utf8(names), 100_000).unwrap() {
+    for batch in XesReader::over(walk_over(text, 1 << 18).unwrap(), &utf8(names), 100_000, None).unwrap() {
         match batch {
             Ok(batch) => sizes.push(batch.num_rows()),
             Err(error) => return (sizes, Some(error)),
@@ -289,6 +291,7 @@ fn rows_wait_for_their_trace_up_to_a_limit() {
         walk_over(long("<log><trace>", &event, 40, late), 1 << 18).unwrap(),
         &utf8(&["case:id", "a"]),
         8,
+        None,
     );
     let batches: Vec<RecordBatch> = reader.unwrap().collect::<Result<_>>().unwrap();
     assert!(batches[..3].iter().all(|batch| batch.num_rows() == 0));

@@ -1,7 +1,11 @@
 //! Are values read to the last digit, or refused?
 
+use arrow_array::cast::AsArray;
+use arrow_array::types::TimestampMicrosecondType;
+
 use super::*;
 use crate::log::xes::value;
+use crate::log::zone::Localiser;
 
 #[test]
 fn texts() {
@@ -51,6 +55,10 @@ fn long_texts_are_decoded_like_short_ones() {
     }
 }
 
+fn ticks(text: &[u8], unit: TimeUnit) -> std::result::Result<i64, String> {
+    value::moment(text, unit).map(|moment| moment.ticks)
+}
+
 #[test]
 fn instants() {
     // (text, microseconds since 1970 UTC)
@@ -82,7 +90,7 @@ fn instants() {
         ("9999-12-30T00:00:00Z", 2_932_895 * day),
     ];
     for (text, expected) in cases {
-        assert_eq!(value::instant(text.as_bytes(), TimeUnit::Microsecond), Ok(*expected), "{text}");
+        assert_eq!(ticks(text.as_bytes(), TimeUnit::Microsecond), Ok(*expected), "{text}");
     }
     let refused = [
         "",
@@ -112,7 +120,7 @@ fn instants() {
         "2012-01-01T00:00:00.1234567Z",
     ];
     for text in refused {
-        assert!(value::instant(text.as_bytes(), TimeUnit::Microsecond).is_err(), "{text}");
+        assert!(ticks(text.as_bytes(), TimeUnit::Microsecond).is_err(), "{text}");
     }
 }
 
@@ -133,9 +141,9 @@ fn no_digit_of_a_time_is_lost() {
         ("9000-01-01T00:00:00Z", Nanosecond, None),
     ];
     for (text, unit, expected) in cases {
-        assert_eq!(value::instant(text.as_bytes(), unit).ok(), expected, "{text} {unit:?}");
+        assert_eq!(ticks(text.as_bytes(), unit).ok(), expected, "{text} {unit:?}");
     }
-    let error = value::instant(b"1970-01-01T00:00:00.0000001Z", Microsecond).unwrap_err();
+    let error = ticks(b"1970-01-01T00:00:00.0000001Z", Microsecond).unwrap_err();
     assert!(error.contains("finer than microseconds"), "{error}");
 }
 
@@ -151,9 +159,8 @@ fn usual_and_unusual_times_agree() {
         let sign = if random.below(2) == 0 { '+' } else { '-' };
         let zone = format!("{sign}{:02}:{:02}", offset / 60, offset % 60);
         let head = format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}");
-        let [usual, unusual] = ['.', ','].map(|point| {
-            value::instant(format!("{head}{point}{nanos:09}{zone}").as_bytes(), TimeUnit::Nanosecond).ok()
-        });
+        let [usual, unusual] = ['.', ',']
+            .map(|point| ticks(format!("{head}{point}{nanos:09}{zone}").as_bytes(), TimeUnit::Nanosecond).ok());
         assert_eq!(usual, unusual, "{head}.{nanos:09}{zone}");
     }
 }
@@ -177,7 +184,8 @@ fn typed_columns() {
         ("boolean", "TRUE", DataType::Boolean, "true"),
         ("boolean", "0", DataType::Boolean, "false"),
         ("date", "1970-01-01T00:00:01+00:00", offset_zone(), "1970-01-01T00:00:01Z"),
-        ("string", "1970-01-01T00:00:01", offset_zone(), "1970-01-01T00:00:01Z"),
+        ("string", "1970-01-01T00:00:01Z", offset_zone(), "1970-01-01T00:00:01Z"),
+        ("date", "1970-01-01T00:00:01", DataType::Timestamp(TimeUnit::Microsecond, None), "1970-01-01T00:00:01"),
     ];
     for (kind, value, data_type, expected) in good {
         let columns = [("k".to_owned(), data_type.clone())];
@@ -208,6 +216,33 @@ fn typed_columns() {
     let long = event("int", &"9".repeat(5000));
     let error = read_with(long.as_bytes(), &[("k".to_owned(), DataType::Int64)], 9, 64).unwrap_err();
     assert!(error.message().len() < 300 && error.message().contains('…'), "{error}");
+}
+
+#[test]
+fn times_without_an_offset_are_told_and_placed() {
+    let zone = Localiser::new("Europe/Berlin").unwrap();
+    let date = |value: &str| format!("<event><date key=\"k\" value=\"{value}\"/></event>");
+    let (naive, aware) = (date("2026-01-05T09:00:00"), date("2026-01-05T09:00:00&#x2b;02:00"));
+    let wall_clock = DataType::Timestamp(TimeUnit::Microsecond, None);
+    for (inside, expected) in [
+        (naive.clone(), wall_clock.clone()),
+        (aware.clone(), microseconds()),
+        (format!("{naive}{aware}"), wall_clock.clone()),
+        (format!("{aware}{naive}"), wall_clock.clone()),
+        (format!("{}{}", date("2026-01-05"), date("20260105T090000")), wall_clock),
+        ("<event><date key=\"k\"/></event>".to_owned(), microseconds()),
+    ] {
+        let columns = describe_bytes(log(&inside).as_bytes()).unwrap().columns;
+        assert_eq!(columns, [("k".to_owned(), expected)], "{inside}");
+    }
+    let text = log(&format!("{aware}{naive}"));
+    let columns = [("k".to_owned(), microseconds())];
+    for (wall, expected) in [(Some(&zone), 1_767_600_000_000_000), (None, 1_767_603_600_000_000)] {
+        let walk = walk_over(Cursor::new(text.clone().into_bytes()), 64).unwrap();
+        let batches: Result<Vec<RecordBatch>> = XesReader::over(walk, &columns, 9, wall).unwrap().collect();
+        let ticks = batches.unwrap()[0].column(0).as_primitive::<TimestampMicrosecondType>().values().to_vec();
+        assert_eq!(ticks, [1_767_596_400_000_000, expected]);
+    }
 }
 
 #[test]
