@@ -342,3 +342,28 @@ def test_columns_of_nested_structs_can_be_refused_by_name(tmp_path: Path) -> Non
     nested = table(inside=pa.array([{"at": 1}] * 600))
     with pytest.raises(errors.InvalidArgument, match=r"inside\.at|unknown column"):
         mined(write(tmp_path / "log.parquet", nested), timestamp="inside.at")
+
+
+def test_two_columns_of_one_name_are_listed_and_refused(tmp_path: Path) -> None:
+    """Nobody could say which is meant; a name that is not used may come as often as it likes."""
+    path = tmp_path / "log.parquet"
+    columns = [pa.array(["1"]), pa.array(["2"]), pa.array(["a"]), pa.array([0], pa.timestamp("s"))]
+    pq.write_table(pa.Table.from_arrays(columns, ["case", "case", "activity", "at"]), path)
+    log = pycjm.scan(path, case="case", activity="activity", timestamp="at")
+    with pytest.raises(errors.InvalidArgument, match="2 columns are named .case., so it is not clear which is meant"):
+        log.mine("cases")
+    assert [column.name for column in log.describe().columns] == ["case", "case", "activity", "at"]
+    pq.write_table(pa.Table.from_arrays(columns, ["n", "case", "activity", "n"]).append_column("at", columns[3]), path)
+    assert log.mine("cases")["cases"].to_pyarrow()["case"].to_pylist() == ["2"]
+
+
+def test_links_in_circles_count_no_event_twice(tmp_path: Path) -> None:
+    folder = tmp_path / "log"
+    folder.mkdir()
+    columns = {"case": ["1"], "activity": ["a"], "timestamp": pa.array([0], pa.timestamp("s"))}
+    pq.write_table(pa.table(columns), folder / "a.parquet")
+    for name in ("loop", "again"):
+        (folder / name).symlink_to(".", target_is_directory=True)
+    for source in (folder, folder / "*", folder / "**", folder / "**" / "*.parquet"):
+        row = pycjm.scan(str(source)).mine("overview")["overview"].to_pyarrow().to_pylist()[0]
+        assert row["events"] == 1, source
