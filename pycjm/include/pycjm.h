@@ -378,9 +378,9 @@ cjm_status cjm_progress(const struct cjm_context *context, struct cjm_progress_t
 void cjm_context_free(struct cjm_context *context);
 
 /**
- * Opens a log of files: Parquet files, folders and patterns of them, or one XES file.
+ * Opens a log of files: Parquet or XES files, folders and patterns of them.
  *
- * Reads what tells the columns (footers, the head of an XES file), not the events.
+ * Reads what tells the columns: the footers of Parquet files, and XES files once as a whole.
  *
  * @param[in] spec_json The log spec, version 1, with `paths`.
  * @param[out] out The log, to be freed with `cjm_log_free`.
@@ -484,8 +484,9 @@ cjm_status cjm_result_table(struct cjm_result *result,
                             struct cjm_error **err);
 
 /**
- * Tells how the run went: a JSON object with `layout`, `rows`, `threads`, `phases` (each `name`, `seconds`),
- * `peak_memory_bytes`, `naive_timestamps`; a later version may add members.
+ * Tells how the run went: a JSON object with `layout`, `rows`, `dropped_rows` (per role), `threads`, `grouping` (each
+ * way of grouping that was tried), `naive_timestamps`, `phases` (each `name`, `seconds`), `peak_reserved_bytes`; a later
+ * version may add members.
  *
  * @param[in] result The result.
  * @param[out] json_out The text, to be freed with `cjm_string_free`.

@@ -149,6 +149,19 @@ def _mined(document: Any) -> int:
     return status
 
 
+def _info() -> dict[str, Any]:
+    """What the engine tells of a run."""
+    _, context = _context(OPTIONS)
+    _, log = _log(SPEC)
+    out, text = ffi.new("cjm_result **"), ffi.new("char **")
+    assert lib.cjm_mine(log, json.dumps(PLAN).encode(), context, out, ffi.NULL) == lib.CJM_OK
+    assert lib.cjm_result_info(out[0], text, ffi.NULL) == lib.CJM_OK
+    info = json.loads(ffi.string(text[0]))
+    lib.cjm_string_free(text[0])
+    lib.cjm_result_free(out[0])
+    return info
+
+
 def _engine(name: str, document: Any) -> int:
     if name == "options":
         return _context(document)[0]
@@ -229,3 +242,13 @@ def test_documented_tables_have_the_columns_they_have(crate: Path) -> None:
         table = pa.RecordBatchReader._import_from_c(int(ffi.cast("uintptr_t", stream))).read_all()
         found = [column for column in table.column_names if column != "loops"]
         assert found == columns, name
+
+
+def test_header_documentation_and_engine_agree_on_what_a_run_tells(crate: Path) -> None:
+    told = _info()
+    header = (crate.parents[1] / "pycjm" / "include" / "pycjm.h").read_text()
+    (comment,) = re.findall(r"Tells how the run went: (.*?);", header, flags=re.DOTALL)
+    of_parts = {"name", "seconds"}
+    assert set(re.findall(r"`(\w+)`", comment)) - of_parts == set(told)
+    section = (crate / "README.md").read_text().split("### What a run tells")[1].split("\n## ")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", section, flags=re.MULTILINE)) == set(told)

@@ -38,9 +38,9 @@ impl cjm_log {
     }
 }
 
-/// Opens a log of files: Parquet files, folders and patterns of them, or one XES file.
+/// Opens a log of files: Parquet or XES files, folders and patterns of them.
 ///
-/// Reads what tells the columns (footers, the head of an XES file), not the events.
+/// Reads what tells the columns: the footers of Parquet files, and XES files once as a whole.
 ///
 /// @param[in] spec_json The log spec, version 1, with `paths`.
 /// @param[out] out The log, to be freed with `cjm_log_free`.

@@ -1,5 +1,6 @@
 //! Where do events come from? A source, a spec that says which columns mean what, and the events that come out.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arrow_array::{Array, ArrayRef, Int64Array, RecordBatch, RecordBatchReader};
@@ -170,11 +171,12 @@ fn format_of(spec: &LogSpec) -> Result<&'static str> {
             Err(Error::argument(format!("log spec: format {other:?} is not known; use \"parquet\" or \"xes\"")))
         }
         None => {
-            let is_xes = |path: &String| {
-                let lower = path.to_ascii_lowercase();
+            let is_xes = |path: &Path| {
+                let lower = path.to_string_lossy().to_ascii_lowercase();
                 lower.ends_with(".xes") || lower.ends_with(".xes.gz")
             };
-            Ok(if !spec.paths.is_empty() && spec.paths.iter().all(is_xes) { "xes" } else { "parquet" })
+            let found = paths::expand(&spec.paths, &[".parquet", ".pq", ".xes", ".xes.gz"])?;
+            Ok(if found.iter().all(|file| is_xes(&file.path)) { "xes" } else { "parquet" })
         }
     }
 }
@@ -265,5 +267,35 @@ impl Iterator for EventReader {
 impl RecordBatchReader for EventReader {
     fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_format_is_that_of_the_files_in_folders_and_behind_patterns() {
+        let root = tempfile::tempdir().unwrap();
+        for name in ["xes/a.XES", "xes/in/b.xes.gz", "parquet/a.parquet", "both/a.parquet", "both/b.xes"] {
+            let path = root.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, b"").unwrap();
+        }
+        let format = |name: &str| {
+            let spec = json!({"version": 1, "paths": [root.path().join(name)]});
+            format_of(&LogSpec::parse(&spec.to_string()).unwrap()).map_err(|error| error.to_string())
+        };
+        for (name, expected) in [
+            ("xes", "xes"),
+            ("xes/*", "xes"),
+            ("xes/a.XES", "xes"),
+            ("parquet", "parquet"),
+            ("*/a.parquet", "parquet"),
+            ("both", "parquet"),
+        ] {
+            assert_eq!(format(name).unwrap(), expected, "{name}");
+        }
+        assert!(format("none").is_err());
     }
 }
