@@ -63,7 +63,8 @@ fn matches(pattern: &str, extensions: &[&str], found: &mut Vec<FoundFile>) -> Re
     let compiled = glob::Pattern::new(&plain.to_string_lossy()).map_err(invalid)?;
     let names: Vec<String> = named(&plain).map(|name| name.as_os_str().to_string_lossy().into_owned()).collect();
     let mut search = Search { names, pattern: compiled, extensions, found };
-    if search.names.iter().any(|name| name == "**") {
+    // The library's own search runs through links in circles, and finds no hidden names even where they are spelled.
+    if search.names.iter().any(|name| name == "**" || (name.starts_with('.') && has_magic(name))) {
         let spelled = search.spelled();
         let base: PathBuf = named(&plain).take(spelled).collect();
         return search.below(&base, &mut vec![real(&base)?]);
@@ -100,10 +101,7 @@ impl Search<'_> {
     /// Takes in a file or folder that matches; `above` are the real folders on the way to it.
     fn take(&mut self, path: PathBuf, above: &mut Vec<PathBuf>) -> Result<()> {
         let spelled = self.names.last().is_some_and(|name| name.starts_with('_'));
-        // As text, since a path forgets its last dot: `.*` means hidden names, not the folder and the one above it.
-        let text = path.to_string_lossy();
-        let name = text.rsplit(['/', std::path::MAIN_SEPARATOR]).next().unwrap_or_default();
-        if matches!(name, "." | "..") || (name.starts_with('_') && !spelled) {
+        if !spelled && path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('_')) {
             return Ok(());
         }
         if !path.is_dir() {
@@ -117,7 +115,7 @@ impl Search<'_> {
         Ok(())
     }
 
-    /// Takes in all that matches below `folder`, each once: the library's own search runs through links in circles.
+    /// Takes in all that matches below `folder`, each once.
     fn below(&mut self, folder: &Path, above: &mut Vec<PathBuf>) -> Result<()> {
         let folders_only = self.names.last().is_some_and(|name| name == "**");
         if folders_only && self.pattern.matches_path_with(&folder.join("x"), OPTIONS) {
