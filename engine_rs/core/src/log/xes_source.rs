@@ -24,6 +24,9 @@ pub struct XesSource {
     wall: Option<Localiser>,
 }
 
+/// A file, and its columns as described.
+type FileColumns = (Arc<str>, Vec<(String, DataType)>);
+
 struct XesFile {
     path: Arc<str>,
     bytes: u64,
@@ -37,7 +40,7 @@ impl XesSource {
     /// IO for a file that cannot be read, INVALID_DATA for one that is not XES.
     pub fn open(spec: &LogSpec) -> Result<XesSource> {
         let mut files = Vec::new();
-        let mut columns = Vec::new();
+        let mut columns: Vec<FileColumns> = Vec::new();
         for found in expand(&spec.paths, &[".xes", ".xes.gz"])? {
             let meta = std::fs::metadata(&found.path).map_err(|error| Error::io("inspect", &found.path, &error))?;
             let description = xes::describe(&found.path)?;
@@ -78,7 +81,7 @@ impl XesSource {
 }
 
 /// The columns that a spec names and a log without events cannot have: attributes come with events.
-fn asked_for(spec: &LogSpec, known: &[(Arc<str>, Vec<(String, DataType)>)]) -> Vec<(String, DataType)> {
+fn asked_for(spec: &LogSpec, known: &[FileColumns]) -> Vec<(String, DataType)> {
     let lifecycle = spec.lifecycle.as_ref().map(|_| &spec.lifecycle_column);
     let texts = spec.case.iter().chain(&spec.activity).chain(&spec.order_by).chain(lifecycle);
     let mut asked: Vec<(String, DataType)> = texts.map(|name| (name.clone(), DataType::Utf8)).collect();
