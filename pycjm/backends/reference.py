@@ -342,10 +342,17 @@ def _evaluate(log: _Log, metric: Callable[..., float], declared: list[str] | Non
     has_starts = "start_timestamp" in log.events.column_names
     values = []
     for case in log.cases:
-        activities = np.array([code_of.get(log.labels[a], -1) for a in case.activities], np.int32)
-        starts = np.array(case.starts, np.int64) if has_starts else None
-        values.append(float(metric(activities, np.array(case.ends, np.int64), starts)))
+        activities = _frozen([code_of.get(log.labels[a], -1) for a in case.activities], np.int32)
+        starts = _frozen(case.starts, np.int64) if has_starts else None
+        values.append(float(metric(activities, _frozen(case.ends, np.int64), starts)))
     return values
+
+
+def _frozen(values: list[int], kind: type[np.integer]) -> np.ndarray:
+    """An array that a metric cannot write to, as in the engine: what it changed there, other measures would see."""
+    array = np.array(values, kind)
+    array.flags.writeable = False
+    return array
 
 
 def _metrics(log: _Log, measure: dict, plan: dict, info: dict) -> pa.Table:
