@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import csv
 import errno
+import io
 import json
 import math
 import os
 import resource
 import signal
+import socket
 import stat
 import subprocess
 import sys
 import time
 import uuid
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 
@@ -495,3 +498,61 @@ def test_decimals_are_written_as_text_nowhere(tmp_path: Path) -> None:
 
 def test_limits_of_this_process_are_untouched() -> None:
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
+
+
+# What is no file
+
+
+def test_a_pipe_gets_the_content_and_stays_a_pipe(tmp_path):
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with ThreadPoolExecutor(1) as pool:
+        read = pool.submit(path.read_bytes)
+        export.write_table(pa.table({"a": [1, 2]}), path, "parquet")
+        content = read.result(timeout=20)
+    assert stat.S_ISFIFO(os.stat(path).st_mode)
+    assert pq.read_table(io.BytesIO(content)).to_pydict() == {"a": [1, 2]}
+    assert os.listdir(tmp_path) == ["pipe"]
+
+
+def test_a_device_stays_a_device(tmp_path):
+    path = tmp_path / "null"
+    try:
+        os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(1, 3))
+        open(path, "wb").close()
+    except PermissionError:
+        pytest.skip("needs the right to make devices")
+    export.write_table(pa.table({"a": [1]}), path, "csv")
+    assert stat.S_ISCHR(os.stat(path).st_mode)
+    assert os.listdir(tmp_path) == ["null"]
+
+
+def test_a_socket_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # the name of a socket has to be short
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind("here")
+        with pytest.raises(errors.InvalidArgument, match="here is a socket"):
+            export.write_table(pa.table({"a": [1]}), "here", "csv")
+    assert os.listdir(tmp_path) == ["here"]
+
+
+WRITES_TO_ITS_OUTPUT = """
+import sys
+import pyarrow as pa
+from pycjm import export
+with export.whole_file(sys.argv[1]) as file:
+    file.write(b"new")
+"""
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="needs /proc")
+@pytest.mark.parametrize("to_file", [False, True])
+def test_the_own_output_by_its_path(tmp_path, to_file):
+    link, out = tmp_path / "link", tmp_path / "out"
+    link.symlink_to("/proc/self/fd/1")
+    out.write_bytes(b"old ")
+    args = [sys.executable, "-c", WRITES_TO_ITS_OUTPUT, str(link)]
+    with open(out, "ab") as file:
+        done = subprocess.run(args, stdout=file if to_file else subprocess.PIPE, timeout=60, check=True)
+    assert (out.read_bytes() if to_file else done.stdout) == (b"old new" if to_file else b"new")
+    assert link.is_symlink()
