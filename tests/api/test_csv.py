@@ -6,6 +6,9 @@ import bz2
 import errno
 import gzip
 import os
+import subprocess
+import sys
+import time
 
 import pyarrow as pa
 import pytest
@@ -387,3 +390,32 @@ def test_a_record_cut_by_the_end_of_the_head_is_left_out(tmp_path):
 def test_a_header_without_an_end_is_no_csv(tmp_path):
     with pytest.raises(errors.InvalidData, match="header does not end"):
         read(write(tmp_path, b"x" * (csv_dialect.HEAD_BYTES * 2)))
+
+
+LEFT_TO_THE_END = """
+import sys, time
+from pycjm import csv_reading
+from pycjm.csv_dialect import CsvOptions
+from pycjm.csv_source import CsvSource
+from pycjm.roles import Roles
+csv_reading.BLOCK_BYTES = 1 << 12  # far more blocks than are read ahead, so that the reading thread rests
+source = CsvSource([sys.argv[1]], CsvOptions())
+batches = source.batches(source.schema(Roles(case=("case",)), [], ()), (), [])
+next(batches)
+cycle = [batches]
+cycle.append(cycle)  # only the last collection of the interpreter finds it
+del batches, cycle
+time.sleep(0.2)
+print(time.time())
+"""
+
+
+def test_a_reading_left_to_the_end_of_the_interpreter_is_not_waited_for(tmp_path):
+    path = tmp_path / "long.csv"
+    path.write_text("case,activity\n" + "1,something to do\n" * 100_000)
+    done = subprocess.run(
+        [sys.executable, "-c", LEFT_TO_THE_END, str(path)], capture_output=True, text=True, timeout=60
+    )
+    took_s = time.time() - float(done.stdout)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert took_s < csv_reading.LET_GO_S - 1
