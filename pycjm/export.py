@@ -108,9 +108,13 @@ def check_target(directory: Path, *, overwrite: bool = False) -> None:
     ------
     InvalidArgument
         It exists, and either `overwrite` is false or something in it was not written by ``write_result``.
+    IoError
+        What should hold it is not a directory.
     """
     target = os.path.realpath(directory)
     if not os.path.lexists(target):
+        with _explained(directory):
+            _missing_parents(os.path.dirname(target))
         return
     details = {"path": os.fspath(directory)}
     if not os.path.isdir(target):
@@ -306,14 +310,21 @@ def _whole_directory(directory: Path, overwrite: bool) -> Iterator[str]:
 
 def _make_parents(path: str) -> list[str]:
     """Creates the missing directories down to `path`; those created, outermost first."""
-    missing = []
+    missing = _missing_parents(path)
+    for parent in missing:
+        os.mkdir(parent)
+    return missing
+
+
+def _missing_parents(path: str) -> list[str]:
+    """The directories down to `path` that are not there yet, outermost first."""
+    missing: list[str] = []
     while not os.path.isdir(path):
+        if os.path.lexists(path):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
         missing.append(path)
         path = os.path.dirname(path)
-    missing.reverse()
-    for path in missing:
-        os.mkdir(path)
-    return missing
+    return missing[::-1]
 
 
 def _swap(temporary: str, target: str, overwrite: bool) -> None:
