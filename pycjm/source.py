@@ -111,10 +111,10 @@ def find(source: Any, settings: Settings) -> Source:
         form = file_source.find_format(paths)
         _only_csv(settings, form)
         if form == "csv":
-            return CsvFiles(CsvSource(file_source.expand(paths), settings.csv, tuple(settings.roles.columns)))
+            return CsvFiles(CsvSource(file_source.expand(paths, form), settings.csv, tuple(settings.roles.columns)))
         if form == "arrow":
-            return IpcFiles(file_source.IpcSource(file_source.expand(paths)))
-        return EngineFiles(paths if form == "parquet" else file_source.expand(paths), form)
+            return IpcFiles(file_source.IpcSource(file_source.expand(paths, form)))
+        return EngineFiles(paths if form == "parquet" else file_source.expand(paths, form), form)
     kind = table_source.kind_of(source)
     if kind is None:
         raise errors.InvalidArgument(
