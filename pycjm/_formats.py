@@ -243,7 +243,7 @@ def _plain_column(column: pa.Array) -> pa.Array:
         return pc.replace_substring_regex(moments, "T.*", "")
     if pa.types.is_temporal(kind):
         return column.cast(pa.utf8())
-    if pa.types.is_fixed_size_binary(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+    if kind in (pa.binary(), pa.large_binary(), pa.binary_view()) or pa.types.is_fixed_size_binary(kind):
         return pa.array([None if value is None else value.hex() for value in column.to_pylist()], pa.utf8())
     if pa.types.is_string_view(kind):
         return column.cast(pa.large_utf8())

@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from pycjm.backends import _tables
-from pycjm.backends._refusals import refuse_far_times, refuse_negative_gaps
+from pycjm.backends._refusals import refuse_far_times, refuse_negative_gaps, refuse_order_type
 from pycjm.backends._tables import Percentile, percentiles_of
 
 
@@ -151,6 +151,7 @@ def _order_keys(events: pa.Table) -> list[list[tuple[bool, Any]]]:
     keys = []
     while f"order_{len(keys)}" in events.column_names:
         column = events[f"order_{len(keys)}"]
+        refuse_order_type(len(keys), column.type, "reference")
         if pa.types.is_temporal(column.type):
             column = column.cast(pa.int32() if column.type.bit_width == 32 else pa.int64())
         keys.append([_order_key(value) for value in column.to_pylist()])
@@ -323,8 +324,9 @@ def _cases(log: _Log, _measure: dict, plan: dict, info: dict) -> pa.Table:
 
 def _take(column: pa.ChunkedArray, rows: list[int]) -> pa.ChunkedArray:
     indices = pa.array(rows, pa.int64())
-    if pa.types.is_string_view(column.type):  # pyarrow has no take for views
-        return column.cast(pa.large_utf8()).take(indices).cast(pa.string_view())
+    for view, plain in ((pa.string_view(), pa.large_utf8()), (pa.binary_view(), pa.large_binary())):
+        if column.type == view:  # pyarrow has no take for views
+            return column.cast(plain).take(indices).cast(view)
     return column.take(indices)
 
 
