@@ -1,6 +1,15 @@
-"""How is the command line run where its script is not on the path? ``python -m pycjm``."""
+"""How does the program begin? ``pycjm``, or ``python -m pycjm`` where its script is not on the path."""
 
-from .cli import main
+from . import _signals
+
+
+def main() -> None:
+    """The program; ready for signals before anything else is loaded."""
+    _signals.end_at_once()
+    from .cli import main as run
+
+    run()
+
 
 if __name__ == "__main__":
     main()

@@ -4,12 +4,14 @@ Batches are written as they come and forgotten, so that a table larger than memo
 keep the types. CSV and JSON have few of their own; both write the same texts for the others:
 
 - times as ISO 8601 with all their digits, with ``Z`` where the column has a zone (brought to UTC) and bare where not;
+  years that four digits cannot hold have a sign and six digits at least (``+010000-01-01``), as expanded years do;
 - binary as hexadecimal digits, UUIDs in their usual form;
 - in CSV a list or struct as its JSON text; in JSON as it is. A number that is not finite is null in JSON.
 """
 
 from __future__ import annotations
 
+import datetime
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -187,6 +189,11 @@ def json_pieces(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterato
     yield "[]" if before == "[\n" else "\n]"
 
 
+def plain_column(column: pa.Array) -> list[Any]:
+    """The values of one column as what JSON has a word for."""
+    return _plain_column(column).to_pylist()
+
+
 def plain_rows(batch: pa.RecordBatch) -> Iterator[dict[str, Any]]:
     """The rows as dictionaries of what JSON has a word for; floats may still be infinite."""
     columns = [column.to_pylist() for column in _plain(batch)]
@@ -230,12 +237,49 @@ def _plain_column(column: pa.Array) -> pa.Array:
     if isinstance(kind, pa.BaseExtensionType):
         return pa.array([None if value is None else str(value) for value in column.to_pylist()], pa.utf8())
     if pa.types.is_timestamp(kind):
-        in_utc = column if kind.tz is None else column.cast(pa.timestamp(kind.unit, "UTC"))
-        return pc.replace_substring(in_utc.cast(pa.utf8()), " ", "T", max_replacements=1)
+        return _moments(column)
+    if pa.types.is_date(kind):
+        moments = _moments(column.cast(pa.timestamp("s" if kind == pa.date32() else "ms")))
+        return pc.replace_substring_regex(moments, "T.*", "")
     if pa.types.is_temporal(kind):
         return column.cast(pa.utf8())
-    if pa.types.is_fixed_size_binary(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+    if kind in (pa.binary(), pa.large_binary(), pa.binary_view()) or pa.types.is_fixed_size_binary(kind):
         return pa.array([None if value is None else value.hex() for value in column.to_pylist()], pa.utf8())
     if pa.types.is_string_view(kind):
         return column.cast(pa.large_utf8())
     return column
+
+
+_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+_YEAR_0, _YEAR_10000 = -62_167_219_200, 253_402_300_800
+"""The seconds at which these years begin."""
+
+
+def _moments(column: pa.Array) -> pa.Array:
+    """Timestamps as ISO 8601, whatever their year."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kind = column.type
+    in_utc = column if kind.tz is None else column.cast(pa.timestamp(kind.unit, "UTC"))
+    texts = pc.replace_substring(in_utc.cast(pa.utf8()), " ", "T", max_replacements=1)
+    if kind.unit == "ns":
+        return texts  # 64 bits of nanoseconds do not leave the years of four digits
+    ticks, per_second = column.cast(pa.int64()), _PER_SECOND[kind.unit]
+    is_far = pc.or_(pc.less(ticks, _YEAR_0 * per_second), pc.greater_equal(ticks, _YEAR_10000 * per_second))
+    is_far = is_far.fill_null(False)
+    if not pc.any(is_far, min_count=0).as_py():
+        return texts
+    zone = "" if kind.tz is None else "Z"
+    far = [_far_moment(tick, per_second) + zone for tick in ticks.filter(is_far).to_pylist()]
+    return pc.replace_with_mask(texts, is_far, pa.array(far, pa.utf8()))
+
+
+def _far_moment(tick: int, per_second: int) -> str:
+    """A time outside of the years 0 to 9999, which neither Arrow nor Python can write."""
+    seconds, fraction = divmod(tick, per_second)
+    days, second = divmod(seconds, 86_400)
+    cycles, days = divmod(days, 146_097)  # the calendar repeats itself every 400 years
+    near = datetime.datetime(1970, 1, 1) + datetime.timedelta(days, second)
+    digits = f".{fraction:0{len(str(per_second)) - 1}d}" if per_second > 1 else ""
+    return f"{near.year + 400 * cycles:+07d}{near:-%m-%dT%H:%M:%S}{digits}"

@@ -76,7 +76,7 @@ class CaseMetric:
         Unsupported
             numba is not installed.
         InvalidArgument
-            numba cannot compile the function.
+            numba cannot compile the function, or it writes to its arrays.
         """
         with self._lock:
             if self._compiled is None:
@@ -96,6 +96,12 @@ class CaseMetric:
             compiled = numba.njit(self.function, nogil=True, boundscheck=self.boundscheck)
             return _batch_callback(numba, compiled, self.takes_starts)
         except numba.core.errors.NumbaError as error:
+            if "Cannot modify readonly array" in str(error):
+                raise errors.InvalidArgument(
+                    f"case metric {self.name!r} writes to its arrays, which all measures share. Change a copy, such as "
+                    "times.copy().",
+                    {"metric": self.name},
+                ) from error
             raise errors.InvalidArgument(
                 f"numba cannot compile case metric {self.name!r}: {error}", {"metric": self.name}
             ) from error
@@ -109,6 +115,7 @@ def _batch_callback(numba: Any, metric: Any, takes_starts: bool) -> Any:
     """
     from numba import carray, types
 
+    view = _view(numba)
     signature = types.int32(
         types.voidptr,
         types.int64,
@@ -123,7 +130,8 @@ def _batch_callback(numba: Any, metric: Any, takes_starts: bool) -> Any:
         try:
             ends = carray(offsets, n_cases + 1)
             n_events = ends[n_cases]
-            names, stamps, values = carray(activities, n_events), carray(times, n_events), carray(out, n_cases)
+            names, stamps = view(carray(activities, n_events)), view(carray(times, n_events))
+            values = carray(out, n_cases)
             for i in range(n_cases):
                 values[i] = metric(names[ends[i] : ends[i + 1]], stamps[ends[i] : ends[i + 1]])
         except Exception:
@@ -134,8 +142,8 @@ def _batch_callback(numba: Any, metric: Any, takes_starts: bool) -> Any:
         try:
             ends = carray(offsets, n_cases + 1)
             n_events = ends[n_cases]
-            names, stamps, values = carray(activities, n_events), carray(times, n_events), carray(out, n_cases)
-            starts = carray(start_times, n_events)
+            names, stamps = view(carray(activities, n_events)), view(carray(times, n_events))
+            starts, values = view(carray(start_times, n_events)), carray(out, n_cases)
             for i in range(n_cases):
                 lo, hi = ends[i], ends[i + 1]
                 values[i] = metric(names[lo:hi], stamps[lo:hi], starts[lo:hi])
@@ -144,6 +152,26 @@ def _batch_callback(numba: Any, metric: Any, takes_starts: bool) -> Any:
         return 1
 
     return numba.cfunc(signature, nopython=True)(with_starts if takes_starts else plain)
+
+
+def _view(numba: Any) -> Any:
+    """A compiled function from an array to the same array that cannot be written to.
+
+    The arrays are the engine's own, and every other measure reads them too. Whether a write is allowed is part of
+    numba's type, so this costs nothing when it runs, and a metric that writes does not compile.
+    """
+    from numba.core.imputils import impl_ret_borrowed
+
+    @numba.extending.intrinsic
+    def view(context, array):  # type: ignore[no-untyped-def]
+        frozen = array.copy(readonly=True)
+
+        def same(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            return impl_ret_borrowed(context, builder, signature.return_type, args[0])
+
+        return frozen(array), same
+
+    return view
 
 
 @overload
@@ -171,7 +199,8 @@ def case_metric(
     ----------
     function : callable
         ``f(activities, times)`` or ``f(activities, times, start_times)``: int32 codes, and int64 times in ticks of the
-        log's unit. It has to be compilable by numba, and safe to run in several threads.
+        log's unit. It has to be compilable by numba, and safe to run in several threads. The arrays are those of the
+        log and cannot be written to.
     activities : sequence of str, optional
         The activities it asks about: code ``i`` means ``activities[i]``, -1 any other. Without it, equal codes mean
         equal activities and nothing else.

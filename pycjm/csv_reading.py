@@ -11,6 +11,7 @@ import codecs
 import csv
 import io
 import re
+import sys
 import time
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
@@ -31,8 +32,8 @@ BLOCK_BYTES = 2 << 20
 LET_GO_S = 5.0
 """How long the end of a reading waits for the thread that reads ahead; a block takes some milliseconds."""
 
-AT_EXIT_S = 0.2
-"""The same at the interpreter's end, where that thread may rest and never come to an end."""
+AT_EXIT_S = 1.0
+"""The same at the interpreter's end, where nobody waits for data any more."""
 
 _END = "\x02end\x03"
 """Written after the last record: it comes back as a record of its own unless a quote was left open."""
@@ -147,10 +148,13 @@ class _Quotes:
 
 
 _OPEN: weakref.WeakSet[_Feed] = weakref.WeakSet()
+_READING: weakref.WeakSet[Reading] = weakref.WeakSet()
 
 
 def _end(feeds: Iterable[weakref.ref[_Feed]], wait_s: float) -> None:
     """Closes feeds and waits for the thread that reads ahead: until it has let go of them, or has come to their end."""
+    if sys.is_finalizing():
+        return  # that thread gets no GIL any more, so it would be waited for in vain
     deadline = time.monotonic() + wait_s
     for reference in feeds:
         while (feed := reference()) is not None and time.monotonic() < deadline:
@@ -164,7 +168,14 @@ def _end(feeds: Iterable[weakref.ref[_Feed]], wait_s: float) -> None:
 
 @atexit.register
 def _end_all() -> None:
-    """Ends the readings that nobody has ended when the interpreter goes away."""
+    """Ends the readings that nobody has ended when the interpreter goes away.
+
+    The reader has to go first: its thread rests when it has read ahead enough, and only the reader's end wakes it.
+    Later would be too late: a thread that asks for the GIL of an interpreter that goes away is unwound out of C++
+    code, which takes the process down.
+    """
+    for reading in list(_READING):
+        reading.drop_reader()
     _end([weakref.ref(feed) for feed in _OPEN], AT_EXIT_S)
 
 
@@ -178,17 +189,18 @@ class Reading:
         self.positions = [dialect.columns.index(name) for name in schema.names]
         self.rows = 0
         self.ragged: Any = None
+        self._reader: Any = None
         self._feeds: list[weakref.ref[_Feed]] = []
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Its batches; the end record is taken off again."""
         import pyarrow as pa
 
-        reader = None
         try:
-            reader = self._open()
+            self._reader = self._open()
+            _READING.add(self)
             held = None
-            for batch in reader:
+            while (batch := self._next()) is not None:
                 if held is not None:
                     yield held
                 if batch.num_rows:
@@ -201,8 +213,21 @@ class Reading:
         except (pa.ArrowException, OSError, ValueError) as error:
             raise self._explain(error) from error
         finally:
-            del reader
+            self.drop_reader()
             _end(self._feeds, LET_GO_S)
+
+    def _next(self) -> pa.RecordBatch | None:
+        # No name for the reader here: the traceback of an error would keep it alive.
+        if self._reader is None:
+            raise errors.Cancelled("the interpreter is going away")
+        try:
+            return self._reader.read_next_batch()
+        except StopIteration:
+            return None
+
+    def drop_reader(self) -> None:
+        """Gives pyarrow's reader up, and its thread with it; reading on is an error."""
+        self._reader = None
 
     def _end_record(self) -> str:
         """A last record with text where text is read, and 0 where numbers are."""

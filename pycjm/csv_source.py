@@ -13,9 +13,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from . import csv_dialect, errors, roles, timestamp_format
+from . import csv_dialect, csv_zones, errors, roles, timestamp_format
 from .csv_dialect import CsvOptions, Dialect
 from .csv_reading import Reading
+from .csv_zones import Offsets
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -125,9 +126,21 @@ class CsvSource:
         values = (value for names in pairs for name in names for value in self.values(name, null_values))
         return "ns" if any(re.search(r":\d{2}[.,]\d{7}", value) for value in values) else None
 
-    def aware(self, pairs: Sequence[Sequence[str]], null_values: Sequence[str]) -> bool:
-        """Whether every sampled time says its offset from UTC."""
-        return all(timestamp_format.aware(self.values(names[-1], null_values)) for names in pairs)
+    def offsets(self, pairs: Sequence[Sequence[str]], null_values: Sequence[str]) -> Offsets:
+        """Whether the sampled times say their offset from UTC: all of them, or none.
+
+        Raises
+        ------
+        InvalidData
+            Some do and some do not.
+        """
+        columns = tuple(names[-1] for names in pairs)
+        found = [(name, value) for name in columns for value in self.values(name, null_values)]
+        said = [timestamp_format.aware([value]) for _, value in found]
+        if any(said) and not all(said):
+            name, value = found[said.index(False)]
+            raise self._at_its_row(csv_zones.mixed(name, value, said=False))
+        return Offsets(columns, any(said))
 
     def schema(self, named: roles.Roles, integers: Sequence[str], null_values: Sequence[str]) -> pa.Schema:
         """The Arrow schema of the stream.
@@ -171,7 +184,9 @@ class CsvSource:
         for dialect in self.dialects:
             roles.require(named, dialect.columns, dialect.path)
 
-    def batches(self, schema: pa.Schema, nulls: Sequence[str], starts: list[int]) -> Iterator[pa.RecordBatch]:
+    def batches(
+        self, schema: pa.Schema, nulls: Sequence[str], starts: list[int], offsets: Offsets | None = None
+    ) -> Iterator[pa.RecordBatch]:
         """The needed columns of all files, batch by batch.
 
         Parameters
@@ -182,16 +197,21 @@ class CsvSource:
             Text that means null, besides the empty field.
         starts : list of int
             Filled on the way: the number of rows before each file, for :meth:`locate`.
+        offsets : Offsets, optional
+            What to hold the times against.
 
         Raises
         ------
         InvalidData
-            A record is ragged, a value does not convert, bytes do not decode. The path and the row are named.
+            A record is ragged, a value does not convert, bytes do not decode, a time says its offset unlike the
+            others. The path and the row are named.
         """
         rows = 0
         for dialect in self.dialects:
             starts.append(rows)
             for batch in Reading(dialect, schema, nulls).batches():
+                if offsets is not None:
+                    offsets.check(batch, dialect.path, rows - starts[-1])
                 rows += batch.num_rows
                 yield batch
 

@@ -3,6 +3,7 @@
 Everything is written beside its target under another name, brought to the disk, and renamed at the end. Whatever fails
 before that, an interrupt included, leaves the target as it was and removes what was begun. Only a process that is
 killed outright leaves something: a hidden file or directory whose name contains ``.pycjm-``, which may be deleted.
+A pipe or a device cannot be renamed to: it gets the content when that is whole.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -48,9 +51,8 @@ def write_table(table: Any, path: Path, format: str | None = None) -> int:
     IoError
         The system refused; ``errno`` says why. The target is as it was.
     """
-    target = os.path.realpath(path)
-    chosen = _formats.check_format(format) if format is not None else _formats.format_of(target)
-    with whole_file(target) as file:
+    chosen = _formats.check_format(format) if format is not None else _formats.format_of(os.path.realpath(path))
+    with whole_file(path) as file:
         return _write(table, chosen, file)
 
 
@@ -106,9 +108,13 @@ def check_target(directory: Path, *, overwrite: bool = False) -> None:
     ------
     InvalidArgument
         It exists, and either `overwrite` is false or something in it was not written by ``write_result``.
+    IoError
+        What should hold it is not a directory.
     """
     target = os.path.realpath(directory)
     if not os.path.lexists(target):
+        with _explained(directory):
+            _missing_parents(os.path.dirname(target))
         return
     details = {"path": os.fspath(directory)}
     if not os.path.isdir(target):
@@ -179,18 +185,26 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     Parameters
     ----------
     path : path
-        A file that is there is replaced.
+        A file that is there is replaced. A pipe, a terminal and the program's own output stay what they are: they get
+        the content when it is whole.
 
     Raises
     ------
     InvalidArgument
-        `path` is a directory.
+        `path` is a directory, a disk or a socket.
     IoError
         The system refused.
     """
     target = os.path.realpath(path)
     if os.path.isdir(target):
         raise errors.InvalidArgument(f"{path} is a directory; name a file in it.", {"path": os.fspath(path)})
+    if _is_special(path):
+        with _explained(path), tempfile.TemporaryFile() as content:
+            yield content
+            content.seek(0)
+            with _open_special(path) as file:
+                shutil.copyfileobj(content, file)
+        return
     temporary = None
     try:
         with _explained(path):
@@ -209,6 +223,52 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         if temporary is not None:
             with suppress(OSError):
                 os.unlink(temporary)
+
+
+def _is_special(path: Path) -> bool:
+    """Whether a path names something that must not be replaced by a file: a device, a pipe, our own output.
+
+    Raises
+    ------
+    InvalidArgument
+        It names what nobody means to write a table to.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return False  # not there, or writing will tell why not
+    if stat.S_ISFIFO(mode) or stat.S_ISCHR(mode):
+        return True
+    if stat.S_ISREG(mode):
+        # By a path such as /proc/self/fd/1 a file is meant as it is open, with its position, and not its name.
+        return _own_output(path) is not None
+    what = "a disk" if stat.S_ISBLK(mode) else "a socket"
+    raise errors.InvalidArgument(f"{path} is {what}, not a file. Name another one.", {"path": os.fspath(path)})
+
+
+def _own_output(path: Path) -> int | None:
+    """Which of stdout and stderr a path leads to through the system's directory of open files, if it does."""
+    text = os.path.abspath(path)
+    for _ in range(40):  # as many links as the system follows
+        if re.fullmatch(r"/proc/(self|thread-self|\d+)/fd/\d+|/dev/fd/\d+", text):
+            found = os.stat(text)
+            return next((number for number in (1, 2) if _is_open_as(number, found)), None)
+        if not os.path.islink(text):
+            return None
+        text = os.path.join(os.path.dirname(text), os.readlink(text))
+    return None
+
+
+def _is_open_as(number: int, found: os.stat_result) -> bool:
+    try:
+        return os.path.samestat(os.fstat(number), found)
+    except OSError:
+        return False
+
+
+def _open_special(path: Path) -> BinaryIO:
+    own = _own_output(path)
+    return open(path if own is None else os.dup(own), "wb")
 
 
 @contextmanager
@@ -250,14 +310,21 @@ def _whole_directory(directory: Path, overwrite: bool) -> Iterator[str]:
 
 def _make_parents(path: str) -> list[str]:
     """Creates the missing directories down to `path`; those created, outermost first."""
-    missing = []
+    missing = _missing_parents(path)
+    for parent in missing:
+        os.mkdir(parent)
+    return missing
+
+
+def _missing_parents(path: str) -> list[str]:
+    """The directories down to `path` that are not there yet, outermost first."""
+    missing: list[str] = []
     while not os.path.isdir(path):
+        if os.path.lexists(path):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
         missing.append(path)
         path = os.path.dirname(path)
-    missing.reverse()
-    for path in missing:
-        os.mkdir(path)
-    return missing
+    return missing[::-1]
 
 
 def _swap(temporary: str, target: str, overwrite: bool) -> None:

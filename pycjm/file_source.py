@@ -1,7 +1,7 @@
 """Which files does a source name, what is in them, and which reader takes them?
 
 Parquet and XES go to the engine, CSV and Arrow IPC files are streamed to it. The extension says what a file is; only
-without a known one are its first bytes looked at.
+without a known one are its first bytes looked at. A directory is what its files with a known extension are.
 """
 
 from __future__ import annotations
@@ -76,29 +76,30 @@ def format_by_name(paths: Sequence[str]) -> str | None:
 
 
 def find_format(paths: Sequence[str]) -> str:
-    """The format of the files, looking into those whose names do not say.
+    """The format of the files, looking into directories, and into files whose names do not say.
 
     Raises
     ------
     InvalidArgument
-        They are of different formats.
+        They are of different formats, or a directory holds none.
     IoError
         A file is not there.
     """
-    known = format_by_name(paths)
-    if known is not None:
-        return known
-    formats = {_by_extension(path) or _by_content(path) for path in paths}
-    if len(formats) > 1:
+    examples: dict[str, str] = {}
+    for path in paths:
+        for form, example in _formats_of(path):
+            examples.setdefault(form, example)
+    if len(examples) > 1:
+        named = " and ".join(f"{form} ({examples[form]})" for form in sorted(examples))
         raise errors.InvalidArgument(
-            f"the source mixes formats ({', '.join(sorted(formats))}). Scan files of one format at a time.",
-            {"formats": sorted(formats)},
+            f"the source mixes formats: {named}. Scan files of one format at a time, for instance by a pattern.",
+            {"formats": sorted(examples)},
         )
-    return formats.pop()
+    return next(iter(examples))
 
 
-def expand(paths: Sequence[str]) -> list[str]:
-    """The files behind shell patterns, sorted within each pattern; existing paths stand for themselves.
+def expand(paths: Sequence[str], form: str) -> list[str]:
+    """The files behind directories and shell patterns, sorted within each; existing files stand for themselves.
 
     Raises
     ------
@@ -107,14 +108,79 @@ def expand(paths: Sequence[str]) -> list[str]:
     """
     found: list[str] = []
     for path in paths:
-        if not glob.has_magic(path) or os.path.exists(path):
-            found.append(path)
-            continue
-        matches = sorted(glob.glob(path, recursive=True))
-        if not matches:
-            raise errors.InvalidArgument(f"{path}: no file matches this pattern.", {"path": path})
-        found += matches
+        for name in _matches(path):
+            found += [file for file in _walk(name) if _by_extension(file) == form] if os.path.isdir(name) else [name]
     return found
+
+
+def _formats_of(path: str) -> list[tuple[str, str]]:
+    """The formats behind a path, each with a file that has it."""
+    matches = _matches(path)
+    if matches == [path]:
+        named = _by_extension(path)
+        if not os.path.isdir(path):
+            return [(named or _by_content(path), path)]
+        found = _formats_in(path)
+        if found or named:
+            return found or [(named, path)]
+        listed = ", ".join(extension for extensions in _EXTENSIONS.values() for extension in extensions[:2])
+        raise errors.InvalidArgument(
+            f"{path}: no file of a known format is there; their names end in {listed}, ...", {"path": path}
+        )
+    if (named := _by_extension(path)) is not None:
+        return [(named, path)]
+    found = []
+    for match in matches:
+        found += _formats_in(match) if os.path.isdir(match) else [(_by_extension(match) or _by_content(match), match)]
+    if not found:
+        raise errors.InvalidArgument(f"{path}: no file of a known format matches this pattern.", {"path": path})
+    return found
+
+
+def _formats_in(folder: str) -> list[tuple[str, str]]:
+    return [(form, file) for file in _walk(folder) if (form := _by_extension(file)) is not None]
+
+
+def _matches(path: str) -> list[str]:
+    """What a path means: itself, unless it is a pattern.
+
+    Raises
+    ------
+    InvalidArgument
+        A pattern matches nothing.
+    """
+    if not glob.has_magic(path) or os.path.lexists(path):
+        return [path]
+    matches = sorted(glob.glob(path, recursive=True))
+    if not os.path.basename(path).startswith("_"):
+        matches = [match for match in matches if not os.path.basename(match).startswith("_")]
+    if not matches:
+        raise errors.InvalidArgument(f"{path}: no file matches this pattern.", {"path": path})
+    return matches
+
+
+def _walk(folder: str, above: tuple[str, ...] = ()) -> Iterator[str]:
+    """All files in a directory and those in it, by name; hidden ones and those starting with ``_`` left out.
+
+    A link back to a directory on the way is not followed: its files would come again and again.
+    """
+    above = (*above, os.path.realpath(folder))
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError as error:
+        raise csv_dialect.io_error(folder, error) from error
+    for name in names:
+        path = os.path.join(folder, name)
+        if name.startswith((".", "_")):
+            continue
+        if not os.path.isdir(path):
+            yield path
+        elif not (os.path.islink(path) and _holds_one_of(os.path.realpath(path), above)):
+            yield from _walk(path, above)
+
+
+def _holds_one_of(folder: str, others: Sequence[str]) -> bool:
+    return any(os.path.commonpath([folder, other]) == folder for other in others)
 
 
 def _by_extension(path: str) -> str | None:
@@ -122,12 +188,10 @@ def _by_extension(path: str) -> str | None:
     for form, extensions in _EXTENSIONS.items():
         if lower.endswith(extensions):
             return form
-    return "parquet" if glob.has_magic(path) and not os.path.exists(path) else None
+    return None
 
 
 def _by_content(path: str) -> str:
-    if os.path.isdir(path):
-        return "parquet"
     try:
         with open(path, "rb") as file:
             head = file.read(8)

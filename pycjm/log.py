@@ -94,8 +94,8 @@ def scan(
     Parameters
     ----------
     source : path, list of paths, or table
-        Parquet (file, directory, pattern), XES, CSV and Arrow IPC files; or anything with ``__arrow_c_stream__``:
-        pyarrow, polars and pandas tables, a duckdb relation, a ``pyarrow.dataset``. A reader can be mined once only.
+        Parquet, XES, CSV and Arrow IPC: files, directories, patterns; or anything with ``__arrow_c_stream__``: pyarrow,
+        polars and pandas tables, a duckdb relation, a ``pyarrow.dataset``. A reader can be mined once only.
     case, activity : str or list of str, optional
         Column, or columns that are joined. Guessed from common names if left out, where the guess is unique.
     timestamp : str or pair of str, optional

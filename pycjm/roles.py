@@ -113,7 +113,9 @@ def resolve(roles: Roles, columns: Mapping[str, str], fits: Callable[[str, str],
         named = _named(role, [name for name in columns if name not in taken])
         found = [name for name in named if fits(role, name)]
         if len(found) != 1:
-            raise _undecided(role, found or named, columns, fitting=bool(found))
+            held = {name: held_as for held_as in _SHOWN for name in getattr(roles, held_as)}
+            spoken_for = {name: held[name] for name in _named(role, list(held))}
+            raise _undecided(role, found or named, columns, spoken_for, fitting=bool(found))
         roles = replace(roles, **{role: (found[0],)})
         taken.add(found[0])
     return replace(roles, guessed=tuple(guessed))
@@ -131,7 +133,9 @@ def _folded(name: str) -> str:
     return re.sub(r"[\W_]+", "", name).casefold()
 
 
-def _undecided(role: str, found: list[str], columns: Mapping[str, str], *, fitting: bool) -> errors.InvalidArgument:
+def _undecided(
+    role: str, found: list[str], columns: Mapping[str, str], spoken_for: Mapping[str, str], *, fitting: bool
+) -> errors.InvalidArgument:
     details = {"role": role, "candidates": found, "columns": list(columns)}
     if fitting:
         listed = ", ".join(repr(name) for name in found)
@@ -140,6 +144,9 @@ def _undecided(role: str, found: list[str], columns: Mapping[str, str], *, fitti
         listed = ", ".join(f"{name!r} ({columns[name]})" for name in found)
         hint = " Text needs timestamp_format=, integers need timestamp_unit=." if role == "timestamp" else ""
         text = f"no column of a fitting type has a common name for the {role}; by its name it could be {listed}.{hint}"
+    elif spoken_for:
+        listed = " and ".join(f"{name!r} is the {held_as} already" for name, held_as in spoken_for.items())
+        text = f"no column is left that could be the {role}: {listed}. Say which it is: {role}=..."
     else:
         listed = ", ".join(repr(name) for name in columns) or "none"
         text = f"no column has a common name for the {role}. Say which it is: {role}=...; the columns are {listed}."

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from . import _arrow, errors, file_source, roles, table_source
+from . import _arrow, errors, file_source, roles, table_source, timestamp_format
 from ._lib import call, ffi, in_worker, lib, take_text
 from .csv_source import CsvSource
 from .roles import Roles
@@ -111,10 +111,10 @@ def find(source: Any, settings: Settings) -> Source:
         form = file_source.find_format(paths)
         _only_csv(settings, form)
         if form == "csv":
-            return CsvFiles(CsvSource(file_source.expand(paths), settings.csv, tuple(settings.roles.columns)))
+            return CsvFiles(CsvSource(file_source.expand(paths, form), settings.csv, tuple(settings.roles.columns)))
         if form == "arrow":
-            return IpcFiles(file_source.IpcSource(file_source.expand(paths)))
-        return EngineFiles(paths if form == "parquet" else file_source.expand(paths), form)
+            return IpcFiles(file_source.IpcSource(file_source.expand(paths, form)))
+        return EngineFiles(paths if form == "parquet" else file_source.expand(paths, form), form)
     kind = table_source.kind_of(source)
     if kind is None:
         raise errors.InvalidArgument(
@@ -303,18 +303,23 @@ class CsvFiles:
         """A handle over the needed columns of all files."""
         self.source.require(named)
         times = [names for names in (named.timestamp, named.start_timestamp) if names]
-        inferred = None
+        inferred, offsets = None, None
         if settings.timestamp_unit is None and settings.timestamp_format is None:
             inferred = self.source.timestamp_format(times, settings.null_values)
             unit = self.source.finest_unit(times, settings.null_values)
-            # Times that say their offset are instants: in a zone, so that nobody takes them for wall-clock times.
-            zone = settings.timezone or ("UTC" if self.source.aware(times, settings.null_values) else None)
+            zone = settings.timezone
+            if zone is None:
+                found = self.source.offsets(times, settings.null_values)
+                # Times that say their offset are instants: in a zone, so that nobody takes them for wall-clock times.
+                zone = "UTC" if found.said else None
+                # Other formats ask for the offset, or have no place for it.
+                offsets = found if inferred == timestamp_format.ISO else None
             settings = replace(settings, timestamp_format=inferred, timestamp_unit=unit, timezone=zone)
         integers = [] if settings.timestamp_format else [name for names in times for name in names]
         schema = self.source.schema(named, integers, settings.null_values)
         aside = _arrow.Aside()
         starts: list[int] = []
-        batches = self.source.batches(schema, settings.null_values, starts)
+        batches = self.source.batches(schema, settings.null_values, starts, offsets)
         reader = _arrow.guarded(schema, aside.watch(batches), aside.note)
         # pyarrow has built these arrays itself and checked their text.
         spec = settings.spec(named) | {"trusted": True}

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from . import _arrow, errors
+from . import _arrow, _formats, errors
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -190,8 +190,16 @@ class Table:
 
 def _cells(table: pa.Table) -> tuple[list[str], list[list[str]]]:
     """Names and values as text."""
-    columns = [[_cell(value) for value in column.to_pylist()] for column in table.columns]
+    columns = [[_cell(value) for value in _values(column)] for column in table.columns]
     return list(table.column_names), [list(row) for row in zip(*columns, strict=True)]
+
+
+def _values(column: pa.ChunkedArray) -> list[Any]:
+    """Python's values, or text where Python has none: its years have four digits."""
+    try:
+        return column.to_pylist()
+    except (OverflowError, ValueError):
+        return [value for chunk in column.chunks for value in _formats.plain_column(chunk)]
 
 
 def _cell(value: Any) -> str:

@@ -1,7 +1,7 @@
 """In which format is a text column of timestamps written?
 
 The answer comes from sample values only where they prove it: ``03/04/2024`` alone could be March or April, so a column
-of such values is refused, while one ``13/04/2024`` among them settles it.
+of such values is refused, while one ``13/04/2024`` among them settles it. ``24/04/05`` could begin with the year.
 """
 
 from __future__ import annotations
@@ -159,10 +159,9 @@ def _day_month(dates: Sequence[re.Match[str]], column: str) -> str:
     sep = dates[0]["sep"]
     first = {int(date["a"]) for date in dates}
     second = {int(date["b"]) for date in dates}
-    last = {date["c"] for date in dates}
     day_first, month_first = max(first) > 12, max(second) > 12
-    # 17/11/06 could start with the year: then its first number would hardly change while the last one does.
-    year_last = len(min(last)) == 4 or len(first) >= len(last)
+    # 17/11/06 could start with the year; no day is above 31 or zero.
+    year_last = any(not 1 <= int(date["c"]) <= 31 for date in dates)
     if day_first and not month_first and max(first) <= 31 and year_last:
         return f"%d{sep}%m"
     if month_first and not day_first:

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pycjm.backends import _tables
-from pycjm.backends._refusals import refuse_far_times, refuse_negative_gaps
+from pycjm.backends._refusals import refuse_far_times, refuse_negative_gaps, refuse_order_type
 from pycjm.backends._tables import Percentile, percentiles_of
 
 if TYPE_CHECKING:
@@ -143,6 +143,11 @@ def _tie_order(events: pa.Table, times: np.ndarray) -> np.ndarray:
         column = events[f"order_{len(ranks)}"]
         if pa.types.is_dictionary(column.type):
             column = column.cast(column.type.value_type)
+        refuse_order_type(len(ranks), column.type, "numba")
+        if pa.types.is_null(column.type):
+            column = column.cast(pa.int8())
+        if pa.types.is_float16(column.type):
+            column = column.cast(pa.float32())
         if pa.types.is_string_view(column.type) or pa.types.is_binary_view(column.type):
             column = column.cast(pa.large_binary())
         placed = pc.rank(column.combine_chunks(), sort_keys="ascending", tiebreaker="dense")

@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from pycjm.backends import _tables
-from pycjm.backends._refusals import refuse_far_times, refuse_negative_gaps
+from pycjm.backends._refusals import refuse_far_times, refuse_negative_gaps, refuse_order_type
 from pycjm.backends._tables import Percentile, percentiles_of
 
 
@@ -151,6 +151,7 @@ def _order_keys(events: pa.Table) -> list[list[tuple[bool, Any]]]:
     keys = []
     while f"order_{len(keys)}" in events.column_names:
         column = events[f"order_{len(keys)}"]
+        refuse_order_type(len(keys), column.type, "reference")
         if pa.types.is_temporal(column.type):
             column = column.cast(pa.int32() if column.type.bit_width == 32 else pa.int64())
         keys.append([_order_key(value) for value in column.to_pylist()])
@@ -323,8 +324,9 @@ def _cases(log: _Log, _measure: dict, plan: dict, info: dict) -> pa.Table:
 
 def _take(column: pa.ChunkedArray, rows: list[int]) -> pa.ChunkedArray:
     indices = pa.array(rows, pa.int64())
-    if pa.types.is_string_view(column.type):  # pyarrow has no take for views
-        return column.cast(pa.large_utf8()).take(indices).cast(pa.string_view())
+    for view, plain in ((pa.string_view(), pa.large_utf8()), (pa.binary_view(), pa.large_binary())):
+        if column.type == view:  # pyarrow has no take for views
+            return column.cast(plain).take(indices).cast(view)
     return column.take(indices)
 
 
@@ -342,10 +344,17 @@ def _evaluate(log: _Log, metric: Callable[..., float], declared: list[str] | Non
     has_starts = "start_timestamp" in log.events.column_names
     values = []
     for case in log.cases:
-        activities = np.array([code_of.get(log.labels[a], -1) for a in case.activities], np.int32)
-        starts = np.array(case.starts, np.int64) if has_starts else None
-        values.append(float(metric(activities, np.array(case.ends, np.int64), starts)))
+        activities = _frozen([code_of.get(log.labels[a], -1) for a in case.activities], np.int32)
+        starts = _frozen(case.starts, np.int64) if has_starts else None
+        values.append(float(metric(activities, _frozen(case.ends, np.int64), starts)))
     return values
+
+
+def _frozen(values: list[int], kind: type[np.integer]) -> np.ndarray:
+    """An array that a metric cannot write to, as in the engine: what it changed there, other measures would see."""
+    array = np.array(values, kind)
+    array.flags.writeable = False
+    return array
 
 
 def _metrics(log: _Log, measure: dict, plan: dict, info: dict) -> pa.Table:

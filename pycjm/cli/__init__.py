@@ -7,13 +7,14 @@ and completion answer at once. Data goes to stdout, everything else to stderr.
 from __future__ import annotations
 
 import importlib
-import signal
 import sys
-from types import FrameType
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
 
+from .. import _signals
 from . import _failure
 
 COMMANDS = {
@@ -51,17 +52,32 @@ class _Commands(click.Group):
             raise click.UsageError(unknown("command", name, list(COMMANDS)).message, ctx)
         return super().resolve_command(ctx, args)
 
+    def make_context(self, *args: Any, **options: Any) -> click.Context:
+        with _told(lambda: False):
+            return super().make_context(*args, **options)
+
     def invoke(self, ctx: click.Context) -> Any:
+        with _told(lambda: bool(ctx.obj and ctx.obj.get("debug"))):
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _told(debug: Callable[[], bool]) -> Iterator[None]:
+    """Ends every failure of the block with one message and an exit code."""
+    try:
         try:
-            value = super().invoke(ctx)
-            # Errors of a closed pipe have to show here, where they are handled, and not when Python ends.
-            sys.stdout.flush()
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
-            raise
-        except BaseException as error:
-            code = _failure.tell(error, debug=bool(ctx.obj and ctx.obj.get("debug")))
-            raise click.exceptions.Exit(code) from None
-        return value
+            yield
+        except click.exceptions.Exit as ended:
+            # --help and --version end this way, their text unwritten still.
+            _failure.flush()
+            raise ended
+        # Errors of a closed pipe have to show here, where they are handled, and not when Python ends.
+        _failure.flush()
+    except (click.ClickException, click.exceptions.Exit, click.Abort):
+        raise
+    except BaseException as error:
+        code = _failure.tell(error, debug=debug())
+        raise click.exceptions.Exit(code) from None
 
 
 def _version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
@@ -95,21 +111,16 @@ def cli(ctx: click.Context) -> None:
 
 def main() -> None:
     """The program ``pycjm``."""
-    _be_terminable()
+    _signals.end_at_once()
+    _failure.open_streams()
     for stream in (sys.stdout, sys.stderr):
         # A label that the terminal's encoding lacks must not end the program.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    cli(prog_name="pycjm")
-
-
-def _be_terminable() -> None:
-    """Lets a polite kill clean up like Ctrl-C does; what a shell has switched off (nohup) stays so."""
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise _failure.Terminated(number)
-
-    for name in ("SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
-            signal.signal(number, stop)
+    try:
+        code = cli.main(prog_name="pycjm", standalone_mode=False) or 0
+    except click.ClickException as error:
+        code = _failure.show(error)
+    except click.Abort:
+        code = _failure.tell(KeyboardInterrupt())
+    sys.exit(code)

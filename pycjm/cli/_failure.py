@@ -5,10 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import re
-import signal
 import sys
+from contextlib import suppress
+from typing import TextIO
 
 import click
+
+from .. import _signals
 
 EXIT_CODES = {1: 2, 2: 3, 3: 4, 4: 5, 5: 130, 6: 70, 7: 3, 8: 70}
 """The exit code of each code of :mod:`pycjm.errors`."""
@@ -22,12 +25,46 @@ _OPTIONS = (
 )
 
 
-class Terminated(KeyboardInterrupt):
-    """Another signal than Ctrl-C asked the program to end."""
+def open_streams() -> None:
+    """Gives the numbers of closed streams (``>&-``) to nobody else: a file opened next would get what is printed."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The lowest free number is given. Not to be written to, so that stdout fails as a closed one should.
+            os.open(os.devnull, os.O_WRONLY if number == 2 else os.O_RDONLY)
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(2, "w", encoding="utf-8", closefd=False)
 
-    def __init__(self, number: int) -> None:
-        super().__init__(signal.Signals(number).name)
-        self.exit_code = 128 + number
+
+def flush() -> None:
+    """Writes out what stdout still holds."""
+    sys.stdout.flush()
+
+
+def say(message: str) -> None:
+    """A line on stderr. That nobody can be told is no reason to fail, nor to end with another code."""
+    try:
+        click.echo(message, err=True)
+    except OSError:
+        _mute(sys.stderr)
+
+
+def show(error: click.ClickException) -> int:
+    """Writes what click says about a mistake in the command line; the exit code."""
+    try:
+        error.show()
+    except OSError:
+        _mute(sys.stderr)
+    return error.exit_code
+
+
+def _mute(stream: TextIO) -> None:
+    """Lets a stream that has failed go nowhere: Python flushes it once more at its end, and would complain again."""
+    with suppress(OSError, ValueError):  # no file behind it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def tell(error: BaseException, *, debug: bool = False) -> int:
@@ -46,15 +83,17 @@ def tell(error: BaseException, *, debug: bool = False) -> int:
         The exit code.
     """
     code, message = _explain(error)
+    try:
+        flush()
+    except OSError:
+        _mute(sys.stdout)
     if code == BROKEN_PIPE:
-        # Python flushes stdout once more at its end, and would complain about the pipe again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return code
     if debug:
         import traceback
 
-        click.echo("".join(traceback.format_exception(error)), err=True)
-    click.echo(f"Error: {message}", err=True)
+        say("".join(traceback.format_exception(error)))
+    say(f"Error: {message}")
     return code
 
 
@@ -62,13 +101,15 @@ def _explain(error: BaseException) -> tuple[int, str]:
     from ..errors import PycjmError
 
     if isinstance(error, KeyboardInterrupt):
-        return getattr(error, "exit_code", INTERRUPTED), "interrupted; nothing was written."
+        return getattr(error, "exit_code", INTERRUPTED), _signals.SAID.removeprefix("Error: ")
     if isinstance(error, PycjmError):
         hint = " Please report it; --debug shows more." if error.code == 8 else ""
         return EXIT_CODES.get(error.code, BUG), _printable(as_options(error.message)) + hint
     if isinstance(error, OSError):
         if error.errno == errno.EPIPE:
             return BROKEN_PIPE, ""
+        if error.errno == errno.EBADF and not error.filename:
+            return IO, "stdout is closed, so nothing could be written there."
         where = f"{error.filename}: " if error.filename else ""
         return IO, _printable(f"{where}{error.strerror or error}")
     if isinstance(error, MemoryError):
@@ -82,8 +123,19 @@ def _explain(error: BaseException) -> tuple[int, str]:
 def as_options(message: str) -> str:
     """A message that speaks of Python arguments, speaking of options: ``case=...`` becomes ``--case ...``."""
     message = message.replace("overwrite=True", "--overwrite")
-    given = re.compile(rf"(?<![\w.'\"/-])({_OPTIONS})=(?=\.\.\.|['\"\d]|[:;,.]?(?:\s|$))")
-    return given.sub(lambda found: "--" + _OPTION_OF.get(found[1], found[1].replace("_", "-")) + " ", message)
+    # A value stands apart from its option; where there is none, the sentence goes on.
+    given = re.compile(rf"(?<![\w.'\"/-])({_OPTIONS})=(?:(?=\.\.\.|['\"\d])|(?=[:;,.]?(?:\s|$))(?P<bare>))")
+    message = given.sub(lambda found: _option(found[1]) + ("" if found["bare"] is not None else " "), message)
+    # The engine names these without a value as well; they mean nothing else.
+    return re.sub(
+        r"(?<![\w.'\"/-])(memory_limit|timestamp_format|timestamp_unit|null_values|on_null)(?![\w'\"/=])",
+        lambda found: _option(found[1]),
+        message,
+    )
+
+
+def _option(name: str) -> str:
+    return "--" + _OPTION_OF.get(name, name.replace("_", "-"))
 
 
 _OPTION_OF = {"null_values": "null-value", "percentiles": "percentile", "memory_limit": "memory"}

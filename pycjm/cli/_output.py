@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from . import _failure
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -25,7 +27,7 @@ UNKNOWN_WIDTH = 100
 def say(message: str, *, quiet: bool) -> None:
     """A message to the user on stderr."""
     if not quiet:
-        click.echo(message, err=True)
+        _failure.say(message)
 
 
 def print_json(value: Any) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .. import _signals
 from ._options import output_options, run_arguments, run_options, scan_arguments, source_options
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ def command(
     pycjm mine log.csv --case customer --activity touchpoint --timestamp date --timestamp time
     pycjm mine log.parquet --measure variants --top 20 --out result --format csv
     """
+    _signals.clean_up("pyarrow")
     import pycjm
 
     from .. import export

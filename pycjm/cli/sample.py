@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from .. import _signals
 from ._options import output_options
 
 
@@ -15,6 +16,7 @@ def command(directory: str, as_json: bool, quiet: bool) -> None:
 
     A few thousand events of a retailer's customers over web, app, e-mail, call centre, store and CRM.
     """
+    _signals.clean_up()
     import pycjm
 
     from . import _output

@@ -94,6 +94,50 @@ def test_a_failing_metric_is_a_callback_error(backend, metric, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+@pycjm.case_metric
+def clears_times(activities, times):
+    times[0] = 0
+    return 0.0
+
+
+@pycjm.case_metric
+def clears_activities(activities, times):
+    activities[:] = 0
+    return 0.0
+
+
+@pycjm.case_metric
+def clears_starts(activities, times, start_times):
+    start_times.sort()
+    return 0.0
+
+
+@pytest.mark.parametrize("metric", [clears_times, clears_activities, clears_starts], ids=lambda metric: metric.name)
+def test_a_metric_cannot_change_what_others_read(metric):
+    table = pa.table({"case": [1, 1], "activity": ["a", "b"], "ts": pa.array([1, 2], pa.timestamp("s"))})
+    table = table.append_column("start", pa.array([0, 1], pa.timestamp("s")))
+    log = pycjm.scan(table, timestamp="ts", start_timestamp="start")
+    with pytest.raises(errors.InvalidArgument, match=f"'{metric.name}' writes to its arrays.*Change a copy"):
+        log.mine("durations", metric)
+    with pytest.raises(errors.CallbackError, match=f"case metric '{metric.name}' raised ValueError.*read-only"):
+        log.mine("durations", metric, backend="reference")
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_metric_may_compute_with_its_arrays_and_change_copies(golden, backend):
+    @pycjm.case_metric
+    def mixed(activities, times):
+        ours = times.copy()
+        ours[0] += 1
+        ordered = np.sort(activities)[::-1]
+        longest = np.diff(times).max()
+        late = times[times > times[0]]
+        return ours[0] - times[0] + len(np.unique(ordered)) - len(set(activities)) + 0 * longest + 0 * late.size
+
+    values = pycjm.scan(golden).mine("cases", mixed, backend=backend)["cases"].to_pyarrow()["mixed"].to_pylist()
+    assert values == [1] * 6
+
+
 def test_codes_without_declared_activities_are_equal_for_equal_activities(golden):
     @pycjm.case_metric
     def repeats(activities, times):

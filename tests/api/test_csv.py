@@ -6,10 +6,14 @@ import bz2
 import errno
 import gzip
 import os
+import subprocess
+import sys
+import time
 
 import pyarrow as pa
 import pytest
 
+import pycjm
 from pycjm import csv_dialect, csv_reading, errors
 from pycjm.csv_dialect import CsvOptions
 from pycjm.csv_source import CsvSource
@@ -387,3 +391,72 @@ def test_a_record_cut_by_the_end_of_the_head_is_left_out(tmp_path):
 def test_a_header_without_an_end_is_no_csv(tmp_path):
     with pytest.raises(errors.InvalidData, match="header does not end"):
         read(write(tmp_path, b"x" * (csv_dialect.HEAD_BYTES * 2)))
+
+
+AWARE, NAIVE = "2026-01-01T00:00:00Z", "2026-01-01T10:00:00"
+
+
+@pytest.mark.parametrize("before", [1, 1500])
+@pytest.mark.parametrize(
+    ("usual", "odd", "words"),
+    [
+        (AWARE, NAIVE, "has no offset from UTC"),
+        (AWARE, "2026-01-05", "has no offset from UTC"),
+        ("2026-01-01 00:00:00+02:00", NAIVE, "has no offset from UTC"),
+        (NAIVE, AWARE, "offset from UTC"),
+        (NAIVE, "2026-01-01 10:00:00-05", "offset from UTC"),
+    ],
+)
+def test_times_with_and_without_an_offset_are_not_mixed_unsaid(tmp_path, before, usual, odd, words):
+    usual_rows = "".join(f"1,a,{usual}\n" for _ in range(before))
+    path = write(tmp_path, f"case,activity,timestamp\n{usual_rows}1,b,{odd}\n")
+    for backend in ("native", "reference"):
+        with pytest.raises(errors.InvalidData, match=f"column 'timestamp'.*{words}.*timezone=") as caught:
+            pycjm.scan(path).mine("overview", backend=backend)
+        # Of a mixture in the head the first time without an offset is named, behind it the one that is unlike.
+        row = 1 if usual == NAIVE and before == 1 else before + 1
+        assert (caught.value.details["path"], caught.value.details["row"]) == (path, row)
+    told = pycjm.scan(path, timezone="Europe/Berlin").mine("overview")
+    assert told["overview"].to_pyarrow()["events"].to_pylist() == [before + 1]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [AWARE, "2026-01-01 00:00:00 +0100", "2026-01-01T00:00:00.5-05"],
+        [NAIVE, "2026-01-01", "2026-01-01 10:00:00.123"],
+    ],
+)
+def test_times_that_agree_on_their_offsets_are_read(tmp_path, values):
+    path = write(tmp_path, "case,activity,timestamp\n" + "".join(f"1,a,{value}\n" for value in values * 700))
+    info = pycjm.scan(path).mine("overview").info
+    assert info["naive_timestamps"] is (values[0] == NAIVE)
+
+
+LEFT_TO_THE_END = """
+import sys, time
+from pycjm import csv_reading
+from pycjm.csv_dialect import CsvOptions
+from pycjm.csv_source import CsvSource
+from pycjm.roles import Roles
+csv_reading.BLOCK_BYTES = 1 << 12  # far more blocks than are read ahead, so that the reading thread rests
+source = CsvSource([sys.argv[1]], CsvOptions())
+batches = source.batches(source.schema(Roles(case=("case",)), [], ()), (), [])
+next(batches)
+cycle = [batches]
+cycle.append(cycle)  # only the last collection of the interpreter finds it
+del batches, cycle
+time.sleep(0.2)
+print(time.time())
+"""
+
+
+def test_a_reading_left_to_the_end_of_the_interpreter_is_not_waited_for(tmp_path):
+    path = tmp_path / "long.csv"
+    path.write_text("case,activity\n" + "1,something to do\n" * 100_000)
+    done = subprocess.run(
+        [sys.executable, "-c", LEFT_TO_THE_END, str(path)], capture_output=True, text=True, timeout=60
+    )
+    took_s = time.time() - float(done.stdout)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert took_s < csv_reading.LET_GO_S - 1

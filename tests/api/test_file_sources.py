@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import os
 
 import pyarrow as pa
 import pyarrow.feather
 import pyarrow.parquet as pq
 import pytest
 
+import pycjm
 from pycjm import errors, file_source
 from pycjm.file_source import IpcSource
 
@@ -21,7 +23,7 @@ DATA = pa.table({"case": ["A", "B"], "what": ["x", "y"], "n": [1, 2]})
         ("a.parquet", "parquet"),
         ("a.PQ", "parquet"),
         ("logs/*.parquet", "parquet"),
-        ("logs/2024-*/part-?", "parquet"),
+        ("logs/2024-*/part-?", None),
         ("a.xes", "xes"),
         ("a.XES.gz", "xes"),
         ("a.csv", "csv"),
@@ -63,13 +65,90 @@ def test_formats_by_content(tmp_path, content, form):
     assert file_source.find_format([_write(tmp_path / "log", content)]) == form
 
 
-def test_a_directory_is_parquet(tmp_path):
-    assert file_source.find_format([str(tmp_path)]) == "parquet"
+FILES = {
+    "parquet": ("x.parquet", "y.pq"),
+    "csv": ("x.csv", "y.tsv.gz"),
+    "xes": ("x.xes", "y.xes.gz"),
+    "arrow": ("x.arrow", "y.feather"),
+}
+
+
+@pytest.mark.parametrize("form", FILES)
+def test_what_is_in_a_directory_decides(tmp_path, form):
+    (tmp_path / "deep").mkdir()
+    first, second = (_write(tmp_path / where, b"") for where in (f"deep/{FILES[form][0]}", FILES[form][1]))
+    for name in ("README.md", "_SUCCESS", ".hidden.csv", ".hidden.parquet"):
+        _write(tmp_path / name, b"")
+    assert file_source.find_format([str(tmp_path)]) == form
+    assert file_source.expand([str(tmp_path)], form) == [first, second]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "form"),
+    [
+        ("part-0", b"PAR1 and more", "parquet"),
+        ("part-0", b"a,b\n1,2\n", "csv"),
+        ("part-0.csv", b"a,b\n", "csv"),
+        ("deep/part-0.xes", b"", "xes"),
+        ("part-0", b"ARROW1\0\0", "arrow"),
+    ],
+)
+def test_what_a_pattern_matches_decides(tmp_path, name, content, form):
+    (tmp_path / "deep").mkdir()
+    path = _write(tmp_path / name, content)
+    _write(tmp_path / "_SUCCESS", b"")
+    pattern = str(tmp_path / "*")
+    assert file_source.find_format([pattern]) == form
+    assert file_source.expand([pattern], form) == [path]
+
+
+def test_a_directory_of_several_formats_is_refused_and_both_are_named(tmp_path):
+    for name in ("x.csv", "y.parquet"):
+        _write(tmp_path / name, b"")
+    for source in (str(tmp_path), str(tmp_path / "*"), os.path.join(tmp_path.parent, tmp_path.name[:-1] + "?")):
+        with pytest.raises(errors.InvalidArgument, match=r"csv \(.*x\.csv\) and parquet \(.*y\.parquet\)"):
+            file_source.find_format([source])
+
+
+def test_a_directory_without_a_log_is_told(tmp_path):
+    _write(tmp_path / "README.md", b"")
+    for source in (str(tmp_path), str(tmp_path / "..") + "/*" + tmp_path.name[-8:]):
+        with pytest.raises(errors.InvalidArgument, match="no file of a known format"):
+            file_source.find_format([source])
+
+
+def test_links_in_circles_are_not_followed(tmp_path):
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    path = _write(tmp_path / "a" / "x.csv", b"")
+    (tmp_path / "a" / "loop").symlink_to(".")
+    (tmp_path / "a" / "b" / "up").symlink_to("..")
+    other = _write(tmp_path / "y.csv", b"")
+    (tmp_path / "a" / "b" / "y.csv").symlink_to(other)
+    assert file_source.expand([str(tmp_path / "a")], "csv") == [str(tmp_path / "a" / "b" / "y.csv"), path]
+
+
+@pytest.mark.parametrize("form", ["csv", "xes", "arrow"])
+def test_directories_and_patterns_are_mined(tmp_path, form):
+    folder = tmp_path / "log"
+    folder.mkdir()
+    for name in ("1", "2"):
+        table = pa.table({"case": [name], "activity": ["a"], "timestamp": pa.array([0], pa.timestamp("s"))})
+        if form == "arrow":
+            pyarrow.feather.write_feather(table, str(folder / f"{name}.arrow"))
+        elif form == "csv":
+            _write(folder / f"{name}.csv", f"case,activity,timestamp\n{name},a,2026-01-01\n".encode())
+        else:
+            event = '<string key="concept:name" value="a"/><date key="time:timestamp" value="2026-01-01T00:00:00Z"/>'
+            trace = f'<trace><string key="concept:name" value="{name}"/><event>{event}</event></trace>'
+            _write(folder / f"{name}.xes", f"<log>{trace}</log>".encode())
+    for source in (folder, folder / "*", tmp_path / "lo?"):
+        cases = pycjm.scan(source).mine("cases")["cases"].to_pyarrow()["case"].to_pylist()
+        assert cases == ["1", "2"]
 
 
 def test_files_of_several_formats_are_refused(tmp_path):
     paths = [_write(tmp_path / "one", b"a,b\n"), _write(tmp_path / "two", b"<log/>")]
-    with pytest.raises(errors.InvalidArgument, match="csv, xes"):
+    with pytest.raises(errors.InvalidArgument, match=r"csv \(.*one\) and xes \(.*two\)"):
         file_source.find_format(paths)
 
 
@@ -77,9 +156,9 @@ def test_patterns_are_sorted_and_literal_names_win(tmp_path):
     for name in ("b.csv", "a.csv", "[x].csv"):
         _write(tmp_path / name, b"a\n")
     pattern, literal = str(tmp_path / "?.csv"), str(tmp_path / "[x].csv")
-    assert file_source.expand([literal, pattern]) == [literal, str(tmp_path / "a.csv"), str(tmp_path / "b.csv")]
+    assert file_source.expand([literal, pattern], "csv") == [literal, str(tmp_path / "a.csv"), str(tmp_path / "b.csv")]
     with pytest.raises(errors.InvalidArgument, match="no file matches"):
-        file_source.expand([str(tmp_path / "*.tsv")])
+        file_source.expand([str(tmp_path / "*.tsv")], "csv")
 
 
 def _ipc_file(path, table=DATA, **options):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pyarrow as pa
 import pytest
 
+import pycjm
 from pycjm import errors, roles
 from pycjm.roles import Roles
 
@@ -126,3 +128,10 @@ def test_columns_come_once_each_in_the_order_of_roles():
 
 def test_text_says_what_was_guessed():
     assert str(Roles(("c",), ("a", "b"), ("t",), guessed=("case",))) == "case=c (guessed), activity=a + b, timestamp=t"
+
+
+@pytest.mark.parametrize("role", ["order_by", "start_timestamp"])
+def test_a_column_that_has_another_role_is_named(role):
+    table = pa.table({"case": [1], "activity": ["a"], "timestamp": pa.array([1], pa.timestamp("s"))})
+    with pytest.raises(errors.InvalidArgument, match=f"'timestamp' is the {role} already. Say which it is: timestamp="):
+        pycjm.scan(table, **{role: "timestamp"}).mine()

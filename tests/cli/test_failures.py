@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import pty
 import select
@@ -128,15 +129,26 @@ def test_a_broken_file_is_a_matter_of_data(run: Run, tmp_path: Path) -> None:
     [
         ("Say which: case=...", "Say which: --case ..."),
         ("pass null_values='NA' or on_null=\"drop\"", "pass --null-value 'NA' or --on-null \"drop\""),
-        ("top= has no use", "--top  has no use"),
+        ("top= has no use", "--top has no use"),
         ("replace it with overwrite=True.", "replace it with --overwrite."),
         ("folder x/case=3/y", "folder x/case=3/y"),
         ("lower_case=... stays", "lower_case=... stays"),
-        ("start_timestamp=: without it", "--start-timestamp : without it"),
+        ("needs start_timestamp=: without it", "needs --start-timestamp: without it"),
+        ("name start_timestamp=.", "name --start-timestamp."),
+        ("are needed; raise memory_limit", "are needed; raise --memory"),
+        ("pass a finer timestamp_unit.", "pass a finer --timestamp-unit."),
+        ("unknown column 'timestamp_unit'", "unknown column 'timestamp_unit'"),
     ],
 )
 def test_messages_speak_of_options(message: str, shown: str) -> None:
-    assert _failure.as_options(message).replace("  ", " ") == shown.replace("  ", " ")
+    assert _failure.as_options(message) == shown
+
+
+def test_a_directory_below_a_file_is_told_before_the_work(run: Run, golden: str, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a")
+    done = run("mine", "gone.parquet", "--out", tmp_path / "t.csv" / "x" / "y")
+    assert done.exit_code == 5
+    assert "a part of the path is not a directory" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -213,6 +225,86 @@ def test_a_full_disk_under_stdout_is_told(shell: Any, golden: str) -> None:
     assert done.returncode == 5
     assert "No space left on device" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+CLOSED = [
+    (["mine", "GOLDEN"], 5),
+    (["mine", "GOLDEN", "--json"], 5),
+    (["mine", "GOLDEN", "--out", "OUT"], 0),
+    (["map", "GOLDEN", "-o", "OUT"], 0),
+    (["--help"], 5),
+]
+
+
+@pytest.mark.parametrize(("args", "code"), CLOSED, ids=lambda value: " ".join(value) if isinstance(value, list) else "")
+def test_a_closed_stdout(shell: Any, golden: str, tmp_path: Path, args: list[str], code: int) -> None:
+    out = tmp_path / "out"
+    args = [{"GOLDEN": golden, "OUT": str(out)}.get(arg, arg) for arg in args]
+    command = ["sh", "-c", 'exec "$@" >&-', "sh", *shell.command(*args, *(["-q"] if len(args) > 1 else []))]
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, env=shell.environment(), timeout=60)
+    told = "" if code == 0 else "Error: stdout is closed, so nothing could be written there.\n"
+    assert (done.returncode, done.stderr) == (code, told)
+    assert out.exists() == (str(out) in args)
+
+
+def test_a_closed_stderr_changes_nothing(shell: Any, golden: str) -> None:
+    command = ["sh", "-c", 'exec "$@" 2>&-', "sh", *shell.command("mine", golden, "--json")]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=shell.environment(), timeout=60)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["tables"]["overview"][0]["events"] == 17
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_help_on_a_full_disk(shell: Any, option: str) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            shell.command(option), stdout=full, stderr=subprocess.PIPE, text=True, env=shell.environment(), timeout=60
+        )
+    assert (done.returncode, done.stderr) == (5, "Error: No space left on device\n")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+@pytest.mark.parametrize(("args", "code"), [(["mine", "gone.parquet"], 5), (["mien"], 2), (["mine", "GOLDEN"], 0)])
+def test_messages_that_cannot_be_written_change_no_exit_code(
+    shell: Any, golden: str, args: list[str], code: int
+) -> None:
+    command = shell.command(*[golden if arg == "GOLDEN" else arg for arg in args])
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=full, env=shell.environment(), timeout=60)
+    assert done.returncode == code
+
+
+# An exception inside of a destructor is swallowed by Python.
+SIGNAL_WHERE_EXCEPTIONS_ARE_SWALLOWED = """
+import os, signal, sys, time
+
+class Last:
+    def __del__(self):
+        os.kill(os.getpid(), int(sys.argv.pop()))
+        time.sleep(0.01)
+
+class Importing:
+    def find_spec(self, name, path=None, target=None):
+        if name == "{module}":
+            Last()
+
+sys.meta_path.insert(0, Importing())
+from pycjm.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize("module", ["click", "pycjm.cli.mine", "pyarrow"])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_while_the_program_starts(
+    shell: Any, golden: str, tmp_path: Path, module: str, number: int, code: int
+) -> None:
+    program = SIGNAL_WHERE_EXCEPTIONS_ARE_SWALLOWED.replace("{module}", module)
+    args = [sys.executable, "-c", program, "mine", golden, "--out", str(tmp_path / "out"), str(int(number))]
+    done = subprocess.run(args, capture_output=True, text=True, env=shell.environment(), timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", "Error: interrupted; nothing was written.\n")
+    assert not (tmp_path / "out").exists()
 
 
 # On a terminal

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import csv
 import errno
+import io
 import json
 import math
 import os
 import resource
 import signal
+import socket
 import stat
 import subprocess
 import sys
 import time
 import uuid
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 
@@ -22,6 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import pycjm
 from pycjm import errors, export
 
 VERSIONS = {"package": "0", "engine": "0"}
@@ -495,3 +499,106 @@ def test_decimals_are_written_as_text_nowhere(tmp_path: Path) -> None:
 
 def test_limits_of_this_process_are_untouched() -> None:
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
+
+
+# Years that four digits cannot hold
+
+FAR = [
+    ("s", 253_402_300_799, "9999-12-31T23:59:59"),
+    ("s", 253_402_300_800, "+010000-01-01T00:00:00"),
+    ("s", 100_000_000_000_000, "+3170843-11-07T09:46:40"),
+    ("s", 2**63 - 1, "+292277026596-12-04T15:30:07"),
+    ("s", -(2**63), "-292277022657-01-27T08:29:52"),
+    ("ms", 253_402_300_800_001, "+010000-01-01T00:00:00.001"),
+    ("us", -62_167_219_200_000_001, "-000001-12-31T23:59:59.999999"),
+    ("us", -62_167_219_200_000_000, "0000-01-01T00:00:00.000000"),
+    ("us", 2**63 - 1, "+294247-01-10T04:00:54.775807"),
+]
+
+
+@pytest.mark.parametrize(("unit", "tick", "text"), FAR)
+@pytest.mark.parametrize("zone", [None, "Europe/Berlin"])
+def test_far_years_are_expanded_years(tmp_path, unit, tick, text, zone):
+    times = pa.array([0, tick, None], pa.timestamp(unit, zone))
+    export.write_table(pa.table({"t": times}), tmp_path / "t.json")
+    export.write_table(pa.table({"t": times}), tmp_path / "t.csv")
+    text += "Z" if zone else ""
+    rows = [row["t"] for row in json.loads((tmp_path / "t.json").read_text())]
+    assert (rows[0][:10], rows[1:]) == ("1970-01-01", [text, None])
+    with open(tmp_path / "t.csv", newline="") as file:
+        assert [row[0] if row else "" for row in csv.reader(file)][2] == text
+
+
+def test_far_dates(tmp_path):
+    days = pa.table(
+        {"d": pa.array([2**31 - 1, -(2**31), 0], pa.date32()), "e": pa.array([0, -(10**15), 1], pa.date64())}
+    )
+    export.write_table(days, tmp_path / "t.json")
+    assert json.loads((tmp_path / "t.json").read_text()) == [
+        {"d": "+5881580-07-11", "e": "1970-01-01"},
+        {"d": "-5877641-06-23", "e": "-029719-04-05"},
+        {"d": "1970-01-01", "e": "1970-01-01"},
+    ]
+
+
+def test_far_years_are_shown(tmp_path):
+    far = pa.table({"case": [1], "activity": ["a"], "ts": pa.array([10**14], pa.timestamp("s", "UTC"))})
+    assert "+3170843-11-07T09:46:40Z" in repr(pycjm.scan(far).mine("cases"))
+
+
+# What is no file
+
+
+def test_a_pipe_gets_the_content_and_stays_a_pipe(tmp_path):
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with ThreadPoolExecutor(1) as pool:
+        read = pool.submit(path.read_bytes)
+        export.write_table(pa.table({"a": [1, 2]}), path, "parquet")
+        content = read.result(timeout=20)
+    assert stat.S_ISFIFO(os.stat(path).st_mode)
+    assert pq.read_table(io.BytesIO(content)).to_pydict() == {"a": [1, 2]}
+    assert os.listdir(tmp_path) == ["pipe"]
+
+
+def test_a_device_stays_a_device(tmp_path):
+    path = tmp_path / "null"
+    try:
+        os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(1, 3))
+        open(path, "wb").close()
+    except PermissionError:
+        pytest.skip("needs the right to make devices")
+    export.write_table(pa.table({"a": [1]}), path, "csv")
+    assert stat.S_ISCHR(os.stat(path).st_mode)
+    assert os.listdir(tmp_path) == ["null"]
+
+
+def test_a_socket_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # the name of a socket has to be short
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind("here")
+        with pytest.raises(errors.InvalidArgument, match="here is a socket"):
+            export.write_table(pa.table({"a": [1]}), "here", "csv")
+    assert os.listdir(tmp_path) == ["here"]
+
+
+WRITES_TO_ITS_OUTPUT = """
+import sys
+import pyarrow as pa
+from pycjm import export
+with export.whole_file(sys.argv[1]) as file:
+    file.write(b"new")
+"""
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="needs /proc")
+@pytest.mark.parametrize("to_file", [False, True])
+def test_the_own_output_by_its_path(tmp_path, to_file):
+    link, out = tmp_path / "link", tmp_path / "out"
+    link.symlink_to("/proc/self/fd/1")
+    out.write_bytes(b"old ")
+    args = [sys.executable, "-c", WRITES_TO_ITS_OUTPUT, str(link)]
+    with open(out, "ab") as file:
+        done = subprocess.run(args, stdout=file if to_file else subprocess.PIPE, timeout=60, check=True)
+    assert (out.read_bytes() if to_file else done.stdout) == (b"old new" if to_file else b"new")
+    assert link.is_symlink()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import json
 import uuid
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -199,6 +201,54 @@ def test_columns_that_break_ties(dress: pa.DataType) -> None:
     found = mined(dressed, order_by="key")
     assert found == mined(table(key=pa.array(keys)), backend="reference", order_by="key")
     assert found["dfg"] != mined(dressed)["dfg"]
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        pa.array([3, 2, None, float("nan"), 1], pa.float16()),
+        pa.nulls(5),
+        pa.array([b"\xff", b"a", None, b"a longer key than twelve bytes", b""], pa.binary_view()),
+    ],
+    ids=lambda keys: str(keys.type),
+)
+def test_odd_columns_that_break_ties_do_so_in_every_backend(keys: pa.Array) -> None:
+    log = pa.table(
+        {"case": [1] * 5, "activity": list("abcde"), "at": pa.array([1] * 5, pa.timestamp("s")), "key": keys}
+    )
+    native, numba, reference = (
+        pycjm.scan(log, **ROLES, order_by="key").mine("variants", backend=backend)["variants"].to_pyarrow()
+        for backend in ("native", "numba", "reference")
+    )
+    assert native.equals(reference)
+    assert native.equals(numba)
+
+
+@pytest.mark.parametrize("backend", ["numba", "reference"])
+@pytest.mark.parametrize(
+    "keys",
+    [pa.array([[1], [None]]), pa.array([{"x": 2}, {"x": 1}]), pa.array([(1, 2, 3)] * 2, "month_day_nano_interval")],
+)
+def test_columns_that_only_the_engine_orders_by_are_refused_by_name(keys: pa.Array, backend: str) -> None:
+    log = pa.table({"case": [1] * 2, "activity": list("ab"), "at": pa.array([1] * 2, pa.timestamp("s")), "key": keys})
+    with pytest.raises(errors.Unsupported, match=r"does not order events by .*order_by column 1.*backend='native'"):
+        pycjm.scan(log, **ROLES, order_by="key").mine("variants", backend=backend)
+
+
+def test_views_of_binary_as_cases(tmp_path: Path) -> None:
+    ids = [b"x", b"an id of more than twelve bytes", b"x"]
+    log = pa.table(
+        {"case": pa.array(ids, pa.binary_view()), "activity": list("abc"), "at": pa.array([1, 2, 3], pa.timestamp("s"))}
+    )
+    found = {
+        backend: pycjm.scan(log, **ROLES).mine("cases", backend=backend)["cases"] for backend in ("native", "reference")
+    }
+    assert found["native"].to_pyarrow().to_pylist() == found["reference"].to_pyarrow().to_pylist()
+    assert found["reference"].to_pyarrow()["case"].to_pylist() == ids[:2]
+    found["native"].write(tmp_path / "cases.json")
+    assert [row["case"] for row in json.loads((tmp_path / "cases.json").read_text())] == [
+        name.hex() for name in ids[:2]
+    ]
 
 
 def test_several_columns_as_case_and_activity() -> None:
