@@ -193,7 +193,7 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         raise errors.InvalidArgument(f"{path} is a directory; name a file in it.", {"path": os.fspath(path)})
     temporary = None
     try:
-        with _explained(path):
+        with explained(path):
             parent, name = os.path.split(target)
             handle, temporary = tempfile.mkstemp(prefix=f".{name}.pycjm-", dir=parent)
             os.close(handle)
@@ -201,7 +201,7 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
             os.chmod(temporary, 0o666 & ~_umask())
         with _file(temporary, shown=path, mode="wb") as file:
             yield file
-        with _explained(path):
+        with explained(path):
             os.replace(temporary, target)
             temporary = None
             _sync_directory(parent)
@@ -214,7 +214,7 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
 @contextmanager
 def _file(path: str, *, shown: Path, mode: str = "xb") -> Iterator[BinaryIO]:
     """A file that is on the disk when the block ends. Its errors name `shown`, not the temporary path."""
-    with _explained(shown), open(path, mode) as file:
+    with explained(shown), open(path, mode) as file:
         yield file
         file.flush()
         os.fsync(file.fileno())
@@ -229,12 +229,12 @@ def _whole_directory(directory: Path, overwrite: bool) -> Iterator[str]:
     temporary = None
     created: list[str] = []
     try:
-        with _explained(directory):
+        with explained(directory):
             created = _make_parents(parent)
             temporary = tempfile.mkdtemp(prefix=f".{name}.pycjm-", dir=parent)
             os.chmod(temporary, 0o777 & ~_umask())
         yield temporary
-        with _explained(directory):
+        with explained(directory):
             _sync_directory(temporary)
             _swap(temporary, target, overwrite)
             temporary = None
@@ -298,8 +298,8 @@ def _umask() -> int:
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    """Turns the system's errors into ours, and lets those of the table being read through."""
+def explained(path: Path) -> Iterator[None]:
+    """Turns the system's errors of writing to `path` into ours, and lets those of the table being read through."""
     try:
         yield
     except errors.PycjmError:
