@@ -61,9 +61,11 @@ class Budget:
         """How many rows to read at once, before their size is known."""
         return min(max(self.limit >> 14, 256), 1 << 15)
 
-    def run_room(self, rows: int, n_bytes: int, row_bytes: float) -> int:
+    def run_room(self, rows: int, n_bytes: int, row_bytes: float, *, first: bool) -> int:
         """How many rows a run still takes that holds so many; while one is read, the one before is being sorted."""
-        room = (0.3 * self.limit - rows * _ROW_BYTES - n_bytes * _COPIES) / (row_bytes * _COPIES + _ROW_BYTES)
+        room = ((0.6 if first else 0.3) * self.limit - rows * _ROW_BYTES - n_bytes * _COPIES) / (
+            row_bytes * _COPIES + _ROW_BYTES
+        )
         return max(int(min(room, (RUN_BYTES - n_bytes) / row_bytes)), 0 if rows else 1)
 
     def merged_room(self, rows: int, n_bytes: int) -> bool:
@@ -148,7 +150,7 @@ class Sorter:
             progress(self.n_rows)
             row_bytes = max(batch.nbytes / max(batch.num_rows, 1), 1.0)
             while batch.num_rows:
-                part = batch.slice(0, self.budget.run_room(held_rows, held_bytes, row_bytes))
+                part = batch.slice(0, self.budget.run_room(held_rows, held_bytes, row_bytes, first=self.n_runs == 0))
                 if part.num_rows:
                     held.append(part)
                     held_rows += part.num_rows
