@@ -270,7 +270,7 @@ class Sorter:
         import numpy as np
         import pyarrow as pa
 
-        firsts = pa.concat_tables(self._firsts).combine_chunks().to_batches(max_chunksize=None)[0]
+        firsts = pa.concat_tables(self._firsts).combine_chunks().to_batches()[0]
         self._firsts.clear()
         sequence = order.positions(firsts.columns)
         with export.explained(self.spill_dir):
