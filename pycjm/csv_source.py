@@ -209,9 +209,7 @@ class CsvSource:
         rows = 0
         for dialect in self.dialects:
             starts.append(rows)
-            for batch in Reading(dialect, schema, nulls).batches():
-                if offsets is not None:
-                    offsets.check(batch, dialect.path, rows - starts[-1])
+            for batch in held_to(offsets, dialect, schema, nulls):
                 rows += batch.num_rows
                 yield batch
 
@@ -219,3 +217,15 @@ class CsvSource:
         """The file, and the row in it, of a row counted from 1 over all files."""
         idx = max(bisect.bisect_left(starts, row) - 1, 0)
         return self.paths[idx], row - (starts[idx] if starts else 0)
+
+
+def held_to(
+    offsets: Offsets | None, dialect: Dialect, schema: pa.Schema, nulls: Sequence[str]
+) -> Iterator[pa.RecordBatch]:
+    """One file, batch by batch, its times held against what is expected of their offsets."""
+    rows = 0
+    for batch in Reading(dialect, schema, nulls).batches():
+        if offsets is not None:
+            offsets.check(batch, dialect.path, rows)
+        rows += batch.num_rows
+        yield batch

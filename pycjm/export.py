@@ -113,7 +113,7 @@ def check_target(directory: Path, *, overwrite: bool = False) -> None:
     """
     target = os.path.realpath(directory)
     if not os.path.lexists(target):
-        with _explained(directory):
+        with explained(directory):
             _missing_parents(os.path.dirname(target))
         return
     details = {"path": os.fspath(directory)}
@@ -199,7 +199,7 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     if os.path.isdir(target):
         raise errors.InvalidArgument(f"{path} is a directory; name a file in it.", {"path": os.fspath(path)})
     if _is_special(path):
-        with _explained(path), tempfile.TemporaryFile() as content:
+        with explained(path), tempfile.TemporaryFile() as content:
             yield content
             content.seek(0)
             with _open_special(path) as file:
@@ -207,7 +207,7 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         return
     temporary = None
     try:
-        with _explained(path):
+        with explained(path):
             parent, name = os.path.split(target)
             handle, temporary = tempfile.mkstemp(prefix=f".{name}.pycjm-", dir=parent)
             os.close(handle)
@@ -215,7 +215,7 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
             os.chmod(temporary, 0o666 & ~_umask())
         with _file(temporary, shown=path, mode="wb") as file:
             yield file
-        with _explained(path):
+        with explained(path):
             os.replace(temporary, target)
             temporary = None
             _sync_directory(parent)
@@ -274,7 +274,7 @@ def _open_special(path: Path) -> BinaryIO:
 @contextmanager
 def _file(path: str, *, shown: Path, mode: str = "xb") -> Iterator[BinaryIO]:
     """A file that is on the disk when the block ends. Its errors name `shown`, not the temporary path."""
-    with _explained(shown), open(path, mode) as file:
+    with explained(shown), open(path, mode) as file:
         yield file
         file.flush()
         os.fsync(file.fileno())
@@ -289,12 +289,12 @@ def _whole_directory(directory: Path, overwrite: bool) -> Iterator[str]:
     temporary = None
     created: list[str] = []
     try:
-        with _explained(directory):
+        with explained(directory):
             created = _make_parents(parent)
             temporary = tempfile.mkdtemp(prefix=f".{name}.pycjm-", dir=parent)
             os.chmod(temporary, 0o777 & ~_umask())
         yield temporary
-        with _explained(directory):
+        with explained(directory):
             _sync_directory(temporary)
             _swap(temporary, target, overwrite)
             temporary = None
@@ -365,8 +365,8 @@ def _umask() -> int:
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    """Turns the system's errors into ours, and lets those of the table being read through."""
+def explained(path: Path) -> Iterator[None]:
+    """Turns the system's errors of writing to `path` into ours, and lets those of the table being read through."""
     try:
         yield
     except errors.PycjmError:

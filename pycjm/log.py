@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from . import _arrow, _lib, backends, errors, measures, settings, source
+from . import backends, errors, measures, settings, source
 from . import roles as _roles
 from .result import MiningResult
 from .roles import Roles
@@ -250,28 +251,7 @@ class EventLog:
         >>> pycjm.sample().events().schema.names
         ['case', 'activity', 'timestamp']
         """
-        return self._events()[0]
-
-    def _events(self) -> tuple[pa.RecordBatchReader, Opened]:
-        opened = self._open()
-        context = _lib.new_context()
-
-        def explain(error: BaseException) -> BaseException:
-            return opened.explain(_arrow.from_engine(error))
-
-        try:
-            reader = _arrow.import_stream(_lib.lib.cjm_log_events, opened.pointer, context)
-        except errors.PycjmError as error:
-            raise opened.explain(error) from None
-
-        def batches() -> Iterator[pa.RecordBatch]:
-            # The handles have to live as long as the reader; being cancelled is how an abandoned reading ends.
-            try:
-                yield from reader
-            finally:
-                _lib.lib.cjm_cancel(context)
-
-        return _arrow.guarded(reader.schema, batches(), explain), opened
+        return self._open().events()
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         """The normalised events as an Arrow C stream in a PyCapsule."""
@@ -335,6 +315,91 @@ class EventLog:
         if backend == "native":
             return self._mine_native(plan, case_metrics, threads, memory_limit, progress)
         return self._mine_in_python(plan, case_metrics, backend, threads, progress)
+
+    def sort(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        overwrite: bool = False,
+        compression: str = "zstd",
+        row_group_rows: int = 262_144,
+        threads: int | None = None,
+        memory_limit: int | None = None,
+        spill_dir: str | os.PathLike[str] | None = None,
+        progress: Progress | None = None,
+    ) -> dict[str, Any]:
+        """Writes the log in case order as one Parquet file, which is mined by a mere scan.
+
+        All columns are kept. The rows of a case stand together, in the order in which they are mined; cases are in
+        ascending order. The file says so in its metadata. Only the rows that are mined are written.
+
+        Parameters
+        ----------
+        path : path
+            The file, ending in ``.parquet``. It appears whole or not at all.
+        overwrite : bool
+            Replace a file that is there.
+        compression : {"zstd", "snappy", "gzip", "lz4", "none"}
+            Of the file.
+        row_group_rows : int
+            The rows of a row group; fewer where the memory limit asks for it.
+        threads : int, optional
+            None takes as many as the machine has. The file does not depend on it.
+        memory_limit : int, optional
+            Bytes to be held, besides what reading the source takes; by default 4 GiB or half of the machine's memory,
+            whichever is less. A log that needs more is sorted in parts that are put aside.
+        spill_dir : path, optional
+            Where the parts are put aside; by default the system's directory for temporary files. They need about as
+            much space as the log, and have no name in it.
+        progress : callable, optional
+            ``progress(phase, rows_done, rows_total)``, as for :meth:`mine`.
+
+        Returns
+        -------
+        dict
+            ``path``, ``bytes``, ``rows``, ``dropped_rows`` per role, ``row_groups``, ``row_group_rows``, ``sorted_by``
+            (the columns that the file says it is sorted by), ``runs`` and ``spilled_bytes`` (what was put aside).
+
+        Raises
+        ------
+        InvalidArgument
+            The file exists, or is part of the log; or roles cannot be told.
+        InvalidData
+            The log breaks a rule; column and row are named.
+        IoError, MemoryLimit, Unsupported
+            As their names say. Nothing is left behind.
+
+        Examples
+        --------
+        >>> import pathlib, pycjm, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     written = pycjm.sample().sort(pathlib.Path(folder, "sorted.parquet"))
+        >>> written["rows"], written["sorted_by"]
+        (3550, ['journey_id', 'timestamp'])
+        """
+        from .sorting import sort
+
+        sort.check(
+            self._scanned,
+            path,
+            overwrite=overwrite,
+            compression=compression,
+            row_group_rows=row_group_rows,
+            threads=threads,
+            memory_limit=memory_limit,
+        )
+        return sort.sort(
+            self._source,
+            self.roles,
+            self._settings,
+            path,
+            compression=compression,
+            row_group_rows=row_group_rows,
+            threads=threads,
+            memory_limit=memory_limit,
+            spill_dir=spill_dir,
+            progress=progress,
+        )
 
     def _check_run(self, backend: str, threads: Any, memory_limit: Any, case_metrics: list[CaseMetric]) -> None:
         if backend not in backends.NAMES:
@@ -417,7 +482,8 @@ class EventLog:
         """All events in memory, and how many rows each role cost."""
         import pyarrow as pa
 
-        reader, opened = self._events()
+        opened = self._open()
+        reader = opened.events()
         batches, rows = [], 0
         for batch in reader:
             batches.append(batch)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from . import _arrow, errors, file_source, roles, table_source, timestamp_format
-from ._lib import call, ffi, in_worker, lib, take_text
+from ._lib import call, ffi, in_worker, lib, new_context, take_text
 from .csv_source import CsvSource
+from .csv_zones import Offsets
 from .roles import Roles
 from .settings import Settings
 
@@ -72,6 +73,27 @@ class Opened:
     def stop(self) -> None:
         """Ends a reading of the Python side; the engine itself is cancelled through its context."""
         self.aside.stopped = True
+
+    def events(self) -> pa.RecordBatchReader:
+        """The normalised events, in the order of the log."""
+        context = new_context()
+
+        def explain(error: BaseException) -> BaseException:
+            return self.explain(_arrow.from_engine(error))
+
+        try:
+            reader = _arrow.import_stream(lib.cjm_log_events, self.pointer, context)
+        except errors.PycjmError as error:
+            raise self.explain(error) from None
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            # The handles have to live as long as the reader; being cancelled is how an abandoned reading ends.
+            try:
+                yield from reader
+            finally:
+                lib.cjm_cancel(context)
+
+        return _arrow.guarded(reader.schema, batches(), explain)
 
     def describe(self) -> dict[str, Any]:
         """What the engine says of the log, and after a reading the rows that it dropped."""
@@ -160,7 +182,7 @@ def _handle(open_log: Callable[[Any], None]) -> Any:
     return in_worker(work)
 
 
-def _from_stream(reader: pa.RecordBatchReader, spec: dict[str, Any], aside: _arrow.Aside | None = None) -> Any:
+def from_stream(reader: pa.RecordBatchReader, spec: dict[str, Any], aside: _arrow.Aside | None = None) -> Any:
     """A log handle that owns the stream of a reader; the engine looks at its first batch already."""
     capsule, text = reader.__arrow_c_stream__(), json.dumps(spec).encode()
     try:
@@ -240,7 +262,7 @@ class Tables:
         roles.require(named, [name for name, _ in self.source.columns()], self.label)
         reader = self.source.reader(named.columns)
         spec = settings.spec(named) | {"resident": self.source.kind.resident}
-        return Opened(_from_stream(reader, spec))
+        return Opened(from_stream(reader, spec))
 
 
 class IpcFiles:
@@ -274,7 +296,7 @@ class IpcFiles:
         reader = _arrow.guarded(chosen, aside.watch(self.source.batches(named.columns)), aside.note)
         # Every batch was validated in full on its way here.
         spec = settings.spec(named) | {"trusted": True}
-        return Opened(_from_stream(reader, spec, aside), aside)
+        return Opened(from_stream(reader, spec, aside), aside)
 
 
 class CsvFiles:
@@ -302,20 +324,8 @@ class CsvFiles:
     def open(self, named: Roles, settings: Settings) -> Opened:
         """A handle over the needed columns of all files."""
         self.source.require(named)
-        times = [names for names in (named.timestamp, named.start_timestamp) if names]
-        inferred, offsets = None, None
-        if settings.timestamp_unit is None and settings.timestamp_format is None:
-            inferred = self.source.timestamp_format(times, settings.null_values)
-            unit = self.source.finest_unit(times, settings.null_values)
-            zone = settings.timezone
-            if zone is None:
-                found = self.source.offsets(times, settings.null_values)
-                # Times that say their offset are instants: in a zone, so that nobody takes them for wall-clock times.
-                zone = "UTC" if found.said else None
-                # Other formats ask for the offset, or have no place for it.
-                offsets = found if inferred == timestamp_format.ISO else None
-            settings = replace(settings, timestamp_format=inferred, timestamp_unit=unit, timezone=zone)
-        integers = [] if settings.timestamp_format else [name for names in times for name in names]
+        settings, inferred, offsets = self.inferred(named, settings)
+        integers = self.integers(named, settings)
         schema = self.source.schema(named, integers, settings.null_values)
         aside = _arrow.Aside()
         starts: list[int] = []
@@ -323,12 +333,31 @@ class CsvFiles:
         reader = _arrow.guarded(schema, aside.watch(batches), aside.note)
         # pyarrow has built these arrays itself and checked their text.
         spec = settings.spec(named) | {"trusted": True}
-        handle = _from_stream(reader, spec, aside)
-        return Opened(handle, aside, lambda error: self._improve(error, named, inferred, starts))
+        handle = from_stream(reader, spec, aside)
+        return Opened(handle, aside, lambda error: self.improve(error, inferred, starts))
 
-    def _improve(
-        self, error: errors.PycjmError, named: Roles, inferred: str | None, starts: list[int]
-    ) -> errors.PycjmError:
+    def inferred(self, named: Roles, settings: Settings) -> tuple[Settings, str | None, Offsets | None]:
+        """The settings with the format, unit and zone of the times, the format if inferred, offsets to hold rows to."""
+        if settings.timestamp_unit is not None or settings.timestamp_format is not None:
+            return settings, None, None
+        times = [names for names in (named.timestamp, named.start_timestamp) if names]
+        inferred = self.source.timestamp_format(times, settings.null_values)
+        unit = self.source.finest_unit(times, settings.null_values)
+        zone, offsets = settings.timezone, None
+        if zone is None:
+            found = self.source.offsets(times, settings.null_values)
+            # Times that say their offset are instants: in a zone, so that nobody takes them for wall-clock times.
+            zone = "UTC" if found.said else None
+            # Other formats ask for the offset, or have no place for it.
+            offsets = found if inferred == timestamp_format.ISO else None
+        return replace(settings, timestamp_format=inferred, timestamp_unit=unit, timezone=zone), inferred, offsets
+
+    @staticmethod
+    def integers(named: Roles, settings: Settings) -> list[str]:
+        """The columns of times that are read as integers: those without a format."""
+        return [] if settings.timestamp_format else [*named.timestamp, *named.start_timestamp]
+
+    def improve(self, error: errors.PycjmError, inferred: str | None, starts: list[int]) -> errors.PycjmError:
         """The engine counts rows over all files and knows no path: both are brought back here."""
         details = dict(error.details)
         if "path" in details or error.code not in (errors.InvalidData.code, errors.IoError.code):

@@ -198,7 +198,7 @@ def test_the_options_of_a_command_are_those_described(name):
 
 def test_the_commands_are_those_described():
     heads = [anchor for anchor in sections(DOCS / "cli.md") if anchor.startswith("pycjm-")]
-    assert heads == [f"pycjm-{name}" for name in ("sample", "inspect", "mine", "map", "versions")]
+    assert heads == [f"pycjm-{name}" for name in ("sample", "inspect", "mine", "map", "sort", "versions")]
     assert set(COMMANDS) == {head.removeprefix("pycjm-") for head in heads}
 
 
@@ -244,9 +244,10 @@ def test_every_public_member_is_described(name):
     assert members <= words(python_section(name))
 
 
-def test_every_parameter_of_mine_is_described():
-    parameters = set(inspect.signature(pycjm.EventLog.mine).parameters) - {"self"}
-    assert parameters <= words(quoted(MAIN_SECTIONS["eventlogmine"]))
+@pytest.mark.parametrize("name", ["mine", "sort"])
+def test_every_parameter_of_a_method_is_described(name):
+    parameters = set(inspect.signature(getattr(pycjm.EventLog, name)).parameters) - {"self"}
+    assert parameters <= words(quoted(MAIN_SECTIONS[f"eventlog{name}"]))
 
 
 def test_every_measure_and_its_options_are_described():
