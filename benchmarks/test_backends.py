@@ -11,8 +11,9 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from generator import journeys
 from peers import Answers, Duckdb, Peer, Polars, Pycjm, Question
+
+import pycjm
 
 ROUNDS = 5
 ENGINES = ("native", "numba", "polars", "duckdb")
@@ -22,7 +23,7 @@ LAYOUTS = ("case", "time", "shuffled")
 @cache
 def log(layout: str, n_events: int) -> pa.Table:
     """The log in memory: int64 ids, activities as a dictionary, microseconds."""
-    table = journeys(n_events, layout=layout).read_all().select(["case_id", "activity", "timestamp"])
+    table = pycjm.synth(n_events, layout=layout).read_all().select(["case_id", "activity", "timestamp"])
     column = table["activity"].dictionary_encode().combine_chunks()
     return table.set_column(1, "activity", column).combine_chunks()
 

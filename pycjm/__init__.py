@@ -22,6 +22,7 @@ from .log import EventLog, LogDescription, scan
 from .result import MiningResult
 from .roles import Roles
 from .sample import sample, write_sample
+from .synth import synth, write_synth
 from .table import Table
 
 __version__ = "0.1.0"
@@ -39,8 +40,10 @@ __all__ = [
     "measures",
     "sample",
     "scan",
+    "synth",
     "versions",
     "write_sample",
+    "write_synth",
 ]
 
 

@@ -21,6 +21,7 @@ COMMANDS = {
     "map": "Draw the process map as Graphviz DOT or Mermaid.",
     "mine": "Compute measures of a log: a summary here, or all tables as files.",
     "sample": "Write the sample log into a directory.",
+    "synth": "Write a synthetic log of any size.",
     "versions": "Show what is installed.",
 }
 """The commands and what they do, so that the list of them needs none of their modules."""

@@ -18,7 +18,8 @@ BROKEN_PIPE = 128 + 13
 
 _OPTIONS = (
     "case|activity|timestamp|start_timestamp|order_by|timestamp_format|timestamp_unit|timezone|delimiter|quote|encoding|"
-    "lifecycle|null_values|on_null|joiner|negative|threads|backend|top|percentiles|memory_limit|format"
+    "lifecycle|null_values|on_null|joiner|negative|threads|backend|top|percentiles|memory_limit|format|"
+    "temp_dir"
 )
 
 
