@@ -34,6 +34,7 @@ __all__ = [
     "Roles",
     "Table",
     "__version__",
+    "bench",
     "case_metric",
     "errors",
     "get_include",
@@ -45,6 +46,15 @@ __all__ = [
     "write_sample",
     "write_synth",
 ]
+
+
+def __getattr__(name: str) -> _Any:
+    # What only a few need is loaded when it is asked for.
+    if name == "bench":
+        import importlib
+
+        return importlib.import_module(".bench", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def get_include() -> str:

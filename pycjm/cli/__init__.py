@@ -17,6 +17,7 @@ import click
 from . import _failure
 
 COMMANDS = {
+    "bench": "Compare pycjm with other tools on a synthetic log.",
     "inspect": "Show the columns of a log, their roles, and what is in it.",
     "map": "Draw the process map as Graphviz DOT or Mermaid.",
     "mine": "Compute measures of a log: a summary here, or all tables as files.",

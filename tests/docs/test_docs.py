@@ -198,7 +198,7 @@ def test_the_options_of_a_command_are_those_described(name):
 
 def test_the_commands_are_those_described():
     heads = [anchor for anchor in sections(DOCS / "cli.md") if anchor.startswith("pycjm-")]
-    assert heads == [f"pycjm-{name}" for name in ("sample", "synth", "inspect", "mine", "map", "versions")]
+    assert heads == [f"pycjm-{name}" for name in ("sample", "synth", "inspect", "mine", "map", "bench", "versions")]
     assert set(COMMANDS) == {head.removeprefix("pycjm-") for head in heads}
 
 
