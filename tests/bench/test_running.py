@@ -173,6 +173,31 @@ def test_without_answers_of_native_nobody_is_asked(faked: Callable[..., Any]) ->
     assert "native" in found["case", "a:B"]["reason"]
 
 
+def test_an_interrupt_leaves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def interrupted(job: dict[str, Any], timeout_s: float) -> dict[str, Any]:
+        assert list(tmp_path.iterdir())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(running, "run_job", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        running.run(100, temp_dir=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="looks for the process in /proc")
+def test_an_interrupt_ends_the_worker(own: None, job: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+
+    def interrupted(pid: int) -> int:
+        seen.append(pid)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(process, "_resident_bytes", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        process.run_job(job | {"engine": "own_engines:Slow"}, 60)
+    assert not Path(f"/proc/{seen[0]}").exists()
+
+
 def test_what_is_not_installed_or_not_asked_is_skipped(
     faked: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

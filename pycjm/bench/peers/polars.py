@@ -40,11 +40,16 @@ class Polars:
         columns = ("case_id", codes.to_physical().alias("code"), pl.col("timestamp").cast(pl.Int64).alias("us"))
         rows = pl.scan_parquet(path)
         # Categories are the same for the whole process, so the codes of one reading are those of the next.
-        names = rows.select(codes.to_physical().alias("code"), "activity").unique().collect(engine="streaming")
-        by_code = dict(names.rows())
-        self._labels = [by_code.get(code, "") for code in range(max(by_code, default=-1) + 1)]
+        names = rows.select(codes.to_physical().alias("code"), "activity").unique()
         events = rows.select(*columns)
-        return events if self.engine == "streaming" else events.collect(engine="in-memory").rechunk().lazy()
+        if self.engine == "streaming":
+            found = names.collect(engine="streaming")
+        else:
+            frame, found = pl.collect_all([events, names])
+            events = frame.rechunk().lazy()
+        by_code = dict(found.rows())
+        self._labels = [by_code.get(code, "") for code in range(max(by_code, default=-1) + 1)]
+        return events
 
     def ask(self, question: str) -> list[pl.DataFrame]:
         """Frames, in a fixed order."""
