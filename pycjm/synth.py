@@ -76,8 +76,9 @@ def synth(
 
     Notes
     -----
-    Time O(n). Memory does not grow with `events`: 200 to 400 MB with two processors. On disk, the layout "shuffled" needs 20 bytes
-    per event, and "time" as much for the events of the cases that are open at a time, one or two in a hundred.
+    Time O(n). Memory does not grow with `events`: 200 to 400 MB with two processors. On disk, the layout "shuffled"
+    needs 20 bytes per event, and "time" as much for the events of the cases that are open at a time, one or two in a
+    hundred.
 
     Examples
     --------

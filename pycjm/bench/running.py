@@ -254,5 +254,12 @@ def _summary(told: list[dict[str, Any]], events: int) -> dict[str, Any]:
     if last["status"] != "ok":
         return {"status": last["status"], "reason": last["reason"]}
     rounds = [{name: one[name] for name in MEASURED} for one in told]
-    medians = {name: median(one[name] for one in rounds) if rounds[0][name] is not None else None for name in MEASURED}
+    medians = {name: _median([one[name] for one in rounds]) for name in MEASURED}
     return {"status": "ok", **medians, "events_per_s": events / medians["wall_s"], "rounds": rounds}
+
+
+def _median(values: list[Any]) -> Any:
+    """Of bytes, again whole bytes; None where nothing was measured."""
+    if None in values:
+        return None
+    return int(median(values)) if isinstance(values[0], int) else median(values)
