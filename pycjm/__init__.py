@@ -22,6 +22,7 @@ from .log import EventLog, LogDescription, scan
 from .result import MiningResult
 from .roles import Roles
 from .sample import sample, write_sample
+from .synth import synth, write_synth
 from .table import Table
 
 __version__ = "0.1.0"
@@ -33,15 +34,27 @@ __all__ = [
     "Roles",
     "Table",
     "__version__",
+    "bench",
     "case_metric",
     "errors",
     "get_include",
     "measures",
     "sample",
     "scan",
+    "synth",
     "versions",
     "write_sample",
+    "write_synth",
 ]
+
+
+def __getattr__(name: str) -> _Any:
+    # What only a few need is loaded when it is asked for.
+    if name == "bench":
+        import importlib
+
+        return importlib.import_module(".bench", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def get_include() -> str:

@@ -18,11 +18,13 @@ from .. import _signals
 from . import _failure
 
 COMMANDS = {
+    "bench": "Compare pycjm with other tools on a synthetic log.",
     "inspect": "Show the columns of a log, their roles, and what is in it.",
     "map": "Draw the process map as Graphviz DOT or Mermaid.",
     "mine": "Compute measures of a log: a summary here, or all tables as files.",
     "sample": "Write the sample log into a directory.",
     "sort": "Write a log in case order, so that every question to it is a scan.",
+    "synth": "Write a synthetic log of any size.",
     "versions": "Show what is installed.",
 }
 """The commands and what they do, so that the list of them needs none of their modules."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any, TypeVar
 
 import click
@@ -28,6 +29,27 @@ class Size(click.ParamType):
         if n_bytes < 1:
             self.fail(f"{value!r} is no size above zero.", param, ctx)
         return n_bytes
+
+
+class Count(click.ParamType):
+    """A whole number, with a unit if it is large: ``10M``, ``1G``, ``1_000_000``, ``2.5k``."""
+
+    name = "count"
+    _FORM = re.compile(r"\s*(\d+(?:_\d+)*(?:\.\d+)?)\s*([kmgt]?)\s*", re.IGNORECASE | re.ASCII)
+
+    def __init__(self, least: int = 0) -> None:
+        self._least = least
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        found = self._FORM.fullmatch(value)
+        if found is None:
+            self.fail(f"{value!r} is no number; write it like 10M, 1G or 1_000_000.", param, ctx)
+        number = Decimal(found[1]) * 1000 ** " kmgt".index(found[2].lower() or " ")
+        if number != int(number) or number < self._least:
+            self.fail(f"{value!r} is no whole number of at least {self._least}.", param, ctx)
+        return int(number)
 
 
 def _debug(ctx: click.Context, param: click.Parameter, value: bool) -> None:

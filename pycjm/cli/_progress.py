@@ -10,13 +10,15 @@ Report = Callable[[str, int, "int | None"], None]
 
 
 @contextmanager
-def progress_bar(*, quiet: bool) -> Iterator[Report | None]:
-    """A bar on stderr with the phase, rows, rate and remaining time; it disappears at the end.
+def progress_bar(*, quiet: bool, unit: str = "rows") -> Iterator[Report | None]:
+    """A bar on stderr with the phase, rows or other units, rate and remaining time; it disappears at the end.
 
     Parameters
     ----------
     quiet : bool
         Show none.
+    unit : str
+        What is counted.
 
     Yields
     ------
@@ -33,11 +35,12 @@ def progress_bar(*, quiet: bool) -> Iterator[Report | None]:
     class Rows(ProgressColumn):
         def render(self, task: Task) -> Text:
             total = f" of {task.total:,.0f}" if task.total else ""
-            return Text(f"{task.completed:,.0f}{total} rows")
+            return Text(f"{task.completed:,.0f}{total} {unit}")
 
     class Rate(ProgressColumn):
         def render(self, task: Task) -> Text:
-            speed = task.finished_speed or task.speed
+            # Runs differ too much for a rate.
+            speed = (task.finished_speed or task.speed) if unit == "rows" else None
             return Text(f"{speed / 1e6:,.1f} M/s" if speed and speed >= 1e5 else f"{speed:,.0f}/s" if speed else "")
 
     columns = (TextColumn("{task.description}"), BarColumn(), Rows(), Rate(), TimeRemainingColumn())
@@ -47,10 +50,10 @@ def progress_bar(*, quiet: bool) -> Iterator[Report | None]:
 
         def report(phase: str, rows_done: int, rows_total: int | None) -> None:
             nonlocal now
-            if phase != now:
+            if phase != now and unit == "rows":
                 # Each phase has its own rate; that of the one before would spoil the estimate.
-                bar.reset(task, description=phase, total=rows_total)
-                now = phase
-            bar.update(task, completed=rows_done, total=rows_total)
+                bar.reset(task, total=rows_total)
+            now = phase
+            bar.update(task, description=phase, completed=rows_done, total=rows_total)
 
         yield report

@@ -43,13 +43,20 @@ def loaded(code: str, **environment: str) -> list[str]:
 
 @pytest.mark.parametrize(
     "code",
-    ["import pycjm", "import pycjm; pycjm.scan('log.parquet')", "import pycjm; pycjm.versions(); pycjm.get_include()"],
+    [
+        "import pycjm",
+        "import pycjm; pycjm.scan('log.parquet')",
+        "import pycjm; pycjm.versions(); pycjm.get_include()",
+        "import pycjm.bench",
+    ],
 )
 def test_importing_the_package_loads_nothing_heavy(code):
     assert loaded(code) == []
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["mine", "--help"], ["map", "-h"], []])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["mine", "--help"], ["map", "-h"], ["synth", "-h"], ["bench", "-h"], []]
+)
 def test_help_loads_nothing_heavy(arguments):
     assert loaded(SHELL.format(arguments=arguments)) == []
 
