@@ -350,7 +350,7 @@ def test_two_columns_of_one_name_are_listed_and_refused(tmp_path: Path) -> None:
     columns = [pa.array(["1"]), pa.array(["2"]), pa.array(["a"]), pa.array([0], pa.timestamp("s"))]
     pq.write_table(pa.Table.from_arrays(columns, ["case", "case", "activity", "at"]), path)
     log = pycjm.scan(path, case="case", activity="activity", timestamp="at")
-    with pytest.raises(errors.InvalidArgument, match="2 columns are named .case., so it is not clear which is meant"):
+    with pytest.raises(errors.InvalidArgument, match=r"2 columns are named .case., so it is not clear which is meant"):
         log.mine("cases")
     assert [column.name for column in log.describe().columns] == ["case", "case", "activity", "at"]
     pq.write_table(pa.Table.from_arrays(columns, ["n", "case", "activity", "n"]).append_column("at", columns[3]), path)

@@ -277,5 +277,5 @@ def test_results_name_a_zone_as_every_library_does(given: str, named: str) -> No
 
 @pytest.mark.parametrize("zone", ["Europe/Atlantis", "Etc/Unknown", "+25:00", "+2"])
 def test_zones_that_nobody_knows(zone: str) -> None:
-    with pytest.raises(errors.InvalidArgument, match="timezone .* is not known; use an IANA name"):
+    with pytest.raises(errors.InvalidArgument, match=r"timezone .* is not known; use an IANA name"):
         pycjm.scan(table(), **ROLES, timezone=zone).mine("overview")
