@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::cases::batch::Fold;
 use crate::cases::grouped::{Edges, Grouper, stitch};
-use crate::cases::layout::{Layout, Summary, decide, has_duplicates, looks_grouped, run_starts};
+use crate::cases::layout::{Layout, Summary, ascends, decide, has_duplicates, looks_grouped, run_starts};
 use crate::cases::partition::{Assembler, Chunk, Partitioner, Partitioning};
 use crate::context::{Context, Phase};
 use crate::error::{Error, Result, guarded};
@@ -180,8 +180,8 @@ impl Run<'_> {
         }
         let first = folds.first_mut().ok_or_else(|| Error::internal("no thread has read"))?;
         let seams = stitch(&mut edges, first)?;
-        let lists: Vec<&[u64]> = keys.iter().chain([&seams]).map(Vec::as_slice).collect();
-        if has_duplicates(&lists) {
+        keys.push(seams);
+        if has_duplicates(&keys, self.context)? {
             self.nulls.reset();
             return Ok(None);
         }
@@ -200,7 +200,8 @@ impl Run<'_> {
         chunks.sort_by_key(|chunk| chunk.first_order);
         summaries.sort_by_key(|summary| summary.seq);
         let rows = summaries.iter().map(|summary| summary.rows).sum();
-        let (folds, cases) = self.timed("mining", || self.mine_partitions(&chunks, partitioning, rows))?;
+        let (folds, cases) =
+            self.timed("mining", || self.mine_partitions(&chunks, partitioning, ascends(&summaries), rows))?;
         let held = chunks.iter().map(|chunk| chunk.size_bytes() as u64).sum();
         self.context.memory().release(held);
         Ok(Folded { folds, layout: decide(&summaries, cases) })
@@ -210,6 +211,7 @@ impl Run<'_> {
         &self,
         chunks: &[Chunk],
         partitioning: Partitioning,
+        ascending: bool,
         rows: u64,
     ) -> Result<(Vec<Folds<'_>>, u64)> {
         self.context.enter(Phase::Mining, rows);
@@ -224,7 +226,7 @@ impl Run<'_> {
                 if partition >= partitioning.count() {
                     return Ok((folds, cases));
                 }
-                let (events, found) = assembler.assemble(chunks, partition, &mut folds)?;
+                let (events, found) = assembler.assemble(chunks, partition, ascending, &mut folds)?;
                 cases += found;
                 self.context.advance(events);
             }

@@ -56,7 +56,7 @@ impl Parts {
         let mut parts = Parts::default();
         for mut fold in folds {
             parts.overview.merge(&fold.overview);
-            if let Some(state) = &fold.activities {
+            if let Some(state) = fold.activities.take() {
                 parts.activities.merge(state);
             }
             parts.dfg.extend(fold.dfg.take());
@@ -92,7 +92,7 @@ pub fn finish(folds: Vec<Folds<'_>>, with: &Tables<'_>) -> Result<Vec<(&'static 
     let mut parts = Parts::new(folds);
     let variants = match parts.variants.is_empty() {
         true => None,
-        false => Some(Merged::new(&mut parts.variants, with.context)?),
+        false => Some(Merged::new(std::mem::take(&mut parts.variants), with.context)?),
     };
     let asked = plan.dfg.as_deref().unwrap_or(&[]);
     let edges = dfg::finish(std::mem::take(&mut parts.dfg), asked, unit, with.context)?;
@@ -108,7 +108,8 @@ pub fn finish(folds: Vec<Folds<'_>>, with: &Tables<'_>) -> Result<Vec<(&'static 
         tables.push(("overview", Table::Batch(overview::table(&parts.overview, &totals, with.types)?)));
     }
     if plan.activities {
-        tables.push(("activities", Table::Batch(activities::table(&parts.activities, &with.names)?)));
+        tables
+            .push(("activities", Table::Batch(activities::table(std::mem::take(&mut parts.activities), &with.names)?)));
     }
     if plan.dfg.is_some() {
         tables.push(("dfg", Table::Batch(dfg::table(edges, &with.names, asked, unit, with.types.has_start)?)));
@@ -116,8 +117,8 @@ pub fn finish(folds: Vec<Folds<'_>>, with: &Tables<'_>) -> Result<Vec<(&'static 
     let label_order = label_order(&with.names);
     let durations: Vec<&[i64]> = parts.durations.iter().map(|state| state.of_case.as_slice()).collect();
     if let (Some(asked), Some(variants)) = (&plan.variants, &variants) {
-        let ranking = Ranking::new(variants, asked.top, &label_order);
-        let cases = CaseVariants { variants, states: &parts.variants, durations: &durations };
+        let ranking = Ranking::new(variants, asked.top, &label_order, with.context)?;
+        let cases = CaseVariants { variants, durations: &durations };
         let table = variants::table(&cases, &ranking, &with.names, &asked.percentiles, unit, with.context)?;
         tables.push(("variants", Table::Batch(table)));
     }
@@ -130,7 +131,7 @@ pub fn finish(folds: Vec<Folds<'_>>, with: &Tables<'_>) -> Result<Vec<(&'static 
     }
     if plan.cases {
         let variants = variants.as_ref().ok_or_else(|| Error::internal("cases need variants"))?;
-        let ranks = ranks_of_cases(variants, &parts.variants, &label_order)?;
+        let ranks = Ranking::new(variants, None, &label_order, with.context)?.of_cases(variants)?;
         let cases = CasesTable::new(std::mem::take(&mut parts.cases), ranks, metrics, with.types.clone());
         tables.push(("cases", Table::Cases(Arc::new(cases))));
     }
@@ -144,16 +145,4 @@ fn label_order(names: &[String]) -> Vec<u32> {
     let mut order = vec![0; names.len()];
     sorted.iter().enumerate().for_each(|(place, &code)| order[code] = place as u32);
     order
-}
-
-/// Per thread, the rank of each case's variant, counted from 1.
-fn ranks_of_cases(variants: &Merged, states: &[variants::State], label_order: &[u32]) -> Result<Vec<Vec<u32>>> {
-    let ranking = Ranking::new(variants, None, label_order);
-    let rank = |number: u32| ranking.of(number).map(|rank| rank as u32 + 1);
-    let of_thread = |(thread, state): (usize, &variants::State)| {
-        let of_case = |&own: &u32| rank(variants.numbers[thread][own as usize]);
-        state.of_case.iter().map(of_case).collect::<Option<Vec<u32>>>()
-    };
-    let ranks = states.iter().enumerate().map(of_thread).collect::<Option<Vec<_>>>();
-    ranks.ok_or_else(|| Error::internal("a variant has no rank"))
 }

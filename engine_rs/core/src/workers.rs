@@ -40,16 +40,30 @@ pub fn on_all<R: Send>(context: &Context, work: impl Fn(usize) -> Result<R> + Sy
 /// # Errors
 /// The error of the first failing item, or CANCELLED.
 pub fn for_each<R: Send>(context: &Context, items: usize, work: impl Fn(usize) -> Result<R> + Sync) -> Result<Vec<R>> {
+    for_each_with(context, items, || (), |(), item| work(item))
+}
+
+/// As [`for_each`], with `space` made once per thread and lent to each of its items.
+///
+/// # Errors
+/// Those of [`for_each`].
+pub fn for_each_with<S, R: Send>(
+    context: &Context,
+    items: usize,
+    space: impl Fn() -> S + Sync,
+    work: impl Fn(&mut S, usize) -> Result<R> + Sync,
+) -> Result<Vec<R>> {
     let next = AtomicUsize::new(0);
     let parts = on_all(context, |_| {
         let mut done = Vec::new();
+        let mut space = space();
         loop {
             context.check_cancelled()?;
             let item = next.fetch_add(1, Ordering::Relaxed);
             if item >= items {
                 return Ok(done);
             }
-            done.push((item, work(item)?));
+            done.push((item, work(&mut space, item)?));
         }
     })?;
     let mut results: Vec<(usize, R)> = parts.into_iter().flatten().collect();

@@ -35,13 +35,8 @@ pub enum Ids<'a> {
         /// A row of each case.
         rows: &'a [u32],
     },
-    /// Case `i`'s id is `list[at[i]]`.
-    List {
-        /// The ids.
-        list: &'a ByteList,
-        /// Position of each case's id.
-        at: &'a [u32],
-    },
+    /// Case `i`'s id is the list's `i`-th.
+    Each(&'a ByteList),
 }
 
 impl CaseBatch<'_> {
@@ -61,7 +56,7 @@ impl CaseBatch<'_> {
         match self.ids {
             Ids::Keys => None,
             Ids::Rows { column, rows } => Some(column.value(rows[i] as usize)),
-            Ids::List { list, at } => Some(list.get(at[i] as usize)),
+            Ids::Each(list) => Some(list.get(i)),
         }
     }
 }

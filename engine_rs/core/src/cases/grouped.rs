@@ -6,8 +6,8 @@
 //! Cost: O(1) per event; memory 8 bytes per case, plus the fragments.
 
 use crate::cases::batch::{CaseBatch, Fold, Ids};
-use crate::cases::layout::{Summary, run_starts};
-use crate::cases::order::Orderer;
+use crate::cases::layout::{Keys, Summary, run_starts};
+use crate::cases::order::{Ordered, Orderer};
 use crate::error::Result;
 use crate::log::encode::{ByteList, Encoded};
 
@@ -73,7 +73,7 @@ impl Fragment {
             None => Ids::Keys,
             Some(id) => {
                 list.push(id);
-                Ids::List { list: &list, at: &[0] }
+                Ids::Each(&list)
             }
         };
         fold.fold(&CaseBatch {
@@ -102,7 +102,7 @@ pub struct Grouper<F> {
     /// Edges of the tasks read.
     pub edges: Vec<Edges>,
     /// Keys of the complete cases.
-    pub keys: Vec<u64>,
+    pub keys: Keys,
     summary: Summary,
     head: Option<Fragment>,
     open: Option<Fragment>,
@@ -118,7 +118,7 @@ impl<F: Fold> Grouper<F> {
         Grouper {
             fold,
             edges: Vec::new(),
-            keys: Vec::new(),
+            keys: Keys::default(),
             summary: Summary::default(),
             head: None,
             open: None,
@@ -146,14 +146,14 @@ impl<F: Fold> Grouper<F> {
             return Ok(());
         }
         let mut starts = std::mem::take(&mut self.starts);
-        run_starts(batch, &mut starts);
+        let ascends = run_starts(batch, &mut starts);
         self.summary.add(batch, starts.len());
-        let outcome = self.push_runs(batch, &mut starts);
+        let outcome = self.push_runs(batch, &mut starts, ascends && batch.ties.is_none());
         self.starts = starts;
         outcome
     }
 
-    fn push_runs(&mut self, batch: &Encoded<'_>, starts: &mut Vec<u32>) -> Result<()> {
+    fn push_runs(&mut self, batch: &Encoded<'_>, starts: &mut Vec<u32>, ordered: bool) -> Result<()> {
         let rows = batch.keys.len() as u32;
         let runs = starts.len();
         starts.push(rows);
@@ -174,7 +174,7 @@ impl<F: Fold> Grouper<F> {
             self.head = Some(Fragment::new(batch, starts[first_whole] as usize, starts[first_whole + 1] as usize));
             first_whole += 1;
         }
-        self.fold_runs(batch, &starts[first_whole..=last])?;
+        self.fold_runs(batch, &starts[first_whole..=last], ordered)?;
         self.open = Some(Fragment::new(batch, starts[last] as usize, rows as usize));
         Ok(())
     }
@@ -190,7 +190,7 @@ impl<F: Fold> Grouper<F> {
         open.fold(&mut self.orderer, &mut self.fold)
     }
 
-    fn fold_runs(&mut self, batch: &Encoded<'_>, starts: &[u32]) -> Result<()> {
+    fn fold_runs(&mut self, batch: &Encoded<'_>, starts: &[u32], ordered: bool) -> Result<()> {
         let cases = starts.len() - 1;
         if cases == 0 {
             return Ok(());
@@ -199,8 +199,11 @@ impl<F: Fold> Grouper<F> {
         self.case_keys.extend(starts[..cases].iter().map(|&start| batch.keys[start as usize]));
         self.case_orders.clear();
         self.case_orders.extend(starts[..cases].iter().map(|&start| batch.first_order + u64::from(start)));
-        self.keys.extend_from_slice(&self.case_keys);
-        let ordered = self.orderer.order(starts, batch.codes, batch.times, batch.starts, batch.ties);
+        self.case_keys.iter().for_each(|&key| self.keys.push(key));
+        let ordered = match ordered {
+            true => Ordered { codes: batch.codes, times: batch.times, starts: batch.starts },
+            false => self.orderer.order(starts, batch.codes, batch.times, batch.starts, batch.ties),
+        };
         self.fold.fold(&CaseBatch {
             offsets: starts,
             codes: ordered.codes,
@@ -223,9 +226,9 @@ impl<F: Fold> Grouper<F> {
 ///
 /// # Errors
 /// Those of the fold.
-pub fn stitch(edges: &mut [Edges], fold: &mut impl Fold) -> Result<Vec<u64>> {
+pub fn stitch(edges: &mut [Edges], fold: &mut impl Fold) -> Result<Keys> {
     edges.sort_by_key(|edge| edge.summary.seq);
-    let mut keys = Vec::new();
+    let mut keys = Keys::default();
     let mut orderer = Orderer::default();
     let mut open: Option<Fragment> = None;
     // Only the first fragment of a task can go on from the task before: between its first and its last run lie others.
@@ -289,10 +292,9 @@ mod tests {
             }
             grouper.end();
         }
-        let mut all_keys = stitch(&mut grouper.edges, &mut grouper.fold).unwrap();
-        all_keys.extend(&grouper.keys);
+        let seams = stitch(&mut grouper.edges, &mut grouper.fold).unwrap();
         let mut notes = grouper.fold.0;
-        assert_eq!(all_keys.len(), notes.len());
+        assert_eq!(seams.len() + grouper.keys.len(), notes.len());
         notes.sort();
         notes
     }

@@ -2,8 +2,11 @@
 
 use hashbrown::HashTable;
 
+use crate::context::Context;
+use crate::error::Result;
 use crate::hash;
 use crate::log::encode::Encoded;
+use crate::workers;
 
 /// How the rows of a log lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,41 +90,60 @@ impl Edge {
     }
 }
 
+/// Whether no row is earlier than the one before, by the summaries of all tasks in input order.
+pub fn ascends(summaries: &[Summary]) -> bool {
+    let with_rows = || summaries.iter().filter(|summary| summary.rows > 0);
+    with_rows().all(|summary| summary.ascending)
+        && with_rows().zip(with_rows().skip(1)).all(|(one, next)| one.last.time <= next.first.time)
+}
+
 /// The layout shown by the summaries of all tasks, in input order, of a log with `cases` cases.
 pub fn decide(summaries: &[Summary], cases: u64) -> Layout {
     let mut runs = 0;
-    let mut ascending = true;
     let mut last: Option<&Edge> = None;
     for summary in summaries.iter().filter(|summary| summary.rows > 0) {
         runs += summary.runs;
-        ascending &= summary.ascending;
         if let Some(last) = last {
             runs -= u64::from(last.same_case(&summary.first));
-            ascending &= last.time <= summary.first.time;
         }
         last = Some(&summary.last);
     }
-    match (runs == cases, ascending) {
+    match (runs == cases, ascends(summaries)) {
         (true, _) => Layout::Case,
         (false, true) => Layout::Time,
         (false, false) => Layout::None,
     }
 }
 
-/// Where each run of rows of one case begins.
-pub fn run_starts(batch: &Encoded<'_>, starts: &mut Vec<u32>) {
+/// Where each run of rows of one case begins. Returns whether the times in every run ascend.
+pub fn run_starts(batch: &Encoded<'_>, starts: &mut Vec<u32>) -> bool {
     starts.clear();
     if batch.keys.is_empty() {
-        return;
+        return true;
     }
-    starts.push(0);
-    match batch.ids {
-        None => {
-            let changes = batch.keys.windows(2).enumerate().filter(|(_, pair)| pair[0] != pair[1]);
-            starts.extend(changes.map(|(i, _)| i as u32 + 1));
+    // Every row is written down, and kept if it differs: no branch that could be guessed wrong.
+    starts.resize(batch.keys.len(), 0);
+    let mut runs = 1;
+    let mut descends = false;
+    let pairs = batch.keys.windows(2).zip(batch.times.windows(2));
+    for (i, (keys, times)) in pairs.enumerate() {
+        let differs = keys[0] != keys[1];
+        starts[runs] = i as u32 + 1;
+        runs += usize::from(differs);
+        descends |= !differs & (times[1] < times[0]);
+    }
+    starts.truncate(runs);
+    if let Some(ids) = batch.ids {
+        // Different texts have different hashes but once in a very long time.
+        let equal = |&(i, pair): &(usize, &[u64])| pair[0] == pair[1] && ids.value(i) != ids.value(i + 1);
+        let missed = batch.keys.windows(2).enumerate().filter(equal).map(|(i, _)| i as u32 + 1);
+        let before = starts.len();
+        starts.extend(missed);
+        if starts.len() > before {
+            starts.sort_unstable();
         }
-        Some(_) => starts.extend((1..batch.keys.len()).filter(|&i| !batch.same_case(i - 1, i)).map(|i| i as u32)),
     }
+    !descends
 }
 
 /// Whether the first rows look as if cases lie together: no case comes back, and runs are longer than single rows.
@@ -140,35 +162,68 @@ pub fn looks_grouped(sample: &Encoded<'_>) -> bool {
     sample.keys.len() as f64 >= 1.5 * starts.len() as f64
 }
 
+/// Parts of the range of hashes that keys are split into.
+const KEY_PARTS: usize = 64;
+
+/// The keys of the cases that one thread met, split by hash.
+pub struct Keys {
+    parts: Vec<Vec<u64>>,
+}
+
+impl Default for Keys {
+    fn default() -> Keys {
+        Keys { parts: vec![Vec::new(); KEY_PARTS] }
+    }
+}
+
+impl Keys {
+    /// Adds one.
+    #[inline]
+    pub fn push(&mut self, key: u64) {
+        self.parts[hash::of_key(key) as usize % KEY_PARTS].push(key);
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.parts.iter().map(Vec::len).sum()
+    }
+}
+
 /// Whether any key comes twice.
 ///
-/// Cost: one pass to split the keys by hash, then small tables that fit the cache.
-pub fn has_duplicates(keys: &[&[u64]]) -> bool {
-    let total: usize = keys.iter().map(|part| part.len()).sum();
-    let bits = (total / 4096).max(1).next_power_of_two().trailing_zeros().min(16);
-    let bucket = |key: u64| if bits == 0 { 0 } else { (hash::of_key(key) >> (64 - bits)) as usize };
-    let mut counts = vec![0u32; 1 << bits];
-    keys.iter().flat_map(|part| part.iter()).for_each(|&key| counts[bucket(key)] += 1);
-    let mut cursors = Vec::with_capacity(counts.len());
-    let mut at = 0usize;
-    for &count in &counts {
-        cursors.push(at);
-        at += count as usize;
-    }
-    let mut sorted = vec![0u64; total];
-    for &key in keys.iter().flat_map(|part| part.iter()) {
-        let cursor = &mut cursors[bucket(key)];
-        sorted[*cursor] = key;
-        *cursor += 1;
-    }
-    let mut from = 0;
-    for &count in &counts {
-        let part = &mut sorted[from..from + count as usize];
-        part.sort_unstable();
-        if part.windows(2).any(|pair| pair[0] == pair[1]) {
-            return true;
+/// Cost: one look-up per key, in a table of a part of the keys.
+///
+/// # Errors
+/// CANCELLED.
+pub fn has_duplicates(keys: &[Keys], context: &Context) -> Result<bool> {
+    let found = workers::for_each(context, KEY_PARTS, |part| {
+        let lists = || keys.iter().map(|keys| &keys.parts[part]);
+        Ok(repeats(lists().flatten().copied(), lists().map(Vec::len).sum()))
+    })?;
+    Ok(found.contains(&true))
+}
+
+/// Whether one of `n` keys comes twice.
+fn repeats(keys: impl Iterator<Item = u64>, n: usize) -> bool {
+    let bits = (2 * n).next_power_of_two().trailing_zeros().max(1);
+    let mut slots = vec![0u64; 1 << bits];
+    let mut has_zero = false;
+    for key in keys {
+        // Zero marks an empty slot, so that key is kept apart.
+        if key == 0 {
+            if std::mem::replace(&mut has_zero, true) {
+                return true;
+            }
+            continue;
         }
-        from += count as usize;
+        let mut slot = (hash::of_key(key) >> (64 - bits)) as usize;
+        while slots[slot] != 0 {
+            if slots[slot] == key {
+                return true;
+            }
+            slot = (slot + 1) & (slots.len() - 1);
+        }
+        slots[slot] = key;
     }
     false
 }
@@ -197,12 +252,24 @@ mod tests {
         assert_eq!(decide(&[], 0), Layout::Case);
     }
 
+    fn has(lists: &[&[u64]]) -> bool {
+        let keys = |list: &&[u64]| {
+            let mut keys = Keys::default();
+            list.iter().for_each(|&key| keys.push(key));
+            assert_eq!(keys.len(), list.len());
+            keys
+        };
+        has_duplicates(&lists.iter().map(keys).collect::<Vec<_>>(), &Context::new()).unwrap()
+    }
+
     #[test]
     fn duplicates_are_found_among_many() {
         let keys: Vec<u64> = (0..50_000u64).map(|i| i.wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect();
-        assert!(!has_duplicates(&[&keys[..20_000], &keys[20_000..]]));
-        assert!(has_duplicates(&[&keys, &keys[777..778]]));
-        assert!(!has_duplicates(&[]));
+        assert!(!has(&[&keys[..20_000], &keys[20_000..]]));
+        assert!(has(&[&keys, &keys[777..778]]));
+        assert!(has(&[&keys, &[0]]));
+        assert!(!has(&[&keys[1..], &[0, 1, u64::MAX]]));
+        assert!(!has(&[]));
     }
 
     #[test]

@@ -11,3 +11,4 @@ pub mod grouped;
 pub mod layout;
 pub mod order;
 pub mod partition;
+mod table;

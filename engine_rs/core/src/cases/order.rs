@@ -9,7 +9,11 @@ pub struct Orderer {
     times: Vec<i64>,
     starts: Vec<i64>,
     places: Vec<u32>,
+    packed: Vec<u64>,
 }
+
+/// Cases up to this long are sorted by insertion.
+const SHORT: usize = 16;
 
 /// The columns of a batch after ordering.
 pub struct Ordered<'a> {
@@ -48,15 +52,75 @@ impl Orderer {
         Ordered { codes: &self.codes, times: &self.times, starts: starts.map(|_| &self.starts[..]) }
     }
 
-    fn sort_case(
+    /// As [`Orderer::order`], in the columns themselves.
+    pub fn order_in_place(
         &mut self,
-        from: usize,
-        to: usize,
-        codes: &[u32],
-        times: &[i64],
-        starts: Option<&[i64]>,
+        offsets: &[u32],
+        codes: &mut [u32],
+        times: &mut [i64],
+        mut starts: Option<&mut [i64]>,
         ties: Option<&ByteList>,
     ) {
+        for pair in offsets.windows(2) {
+            let (from, to) = (pair[0] as usize, pair[1] as usize);
+            if in_order(&times[from..to], from, ties) {
+                continue;
+            }
+            if ties.is_none() && starts.is_none() {
+                self.sort_plain(&mut codes[from..to], &mut times[from..to]);
+                continue;
+            }
+            self.codes.clear();
+            self.codes.extend_from_slice(&codes[from..to]);
+            self.times.clear();
+            self.times.extend_from_slice(&times[from..to]);
+            self.starts.clear();
+            self.starts.extend_from_slice(starts.as_deref().map_or(&[], |starts| &starts[from..to]));
+            self.find_places(times, from, to, ties);
+            for (to, &place) in (from..to).zip(&self.places) {
+                codes[to] = self.codes[place as usize - from];
+                times[to] = self.times[place as usize - from];
+                if let Some(starts) = &mut starts {
+                    starts[to] = self.starts[place as usize - from];
+                }
+            }
+        }
+    }
+
+    /// Orders one case that has nothing but activities and times.
+    fn sort_plain(&mut self, codes: &mut [u32], times: &mut [i64]) {
+        if times.len() <= SHORT {
+            insertion_sort(codes, times);
+            return;
+        }
+        let least = times.iter().copied().min().unwrap_or(0);
+        let span = times.iter().map(|&time| time.wrapping_sub(least) as u64).max().unwrap_or(0);
+        let bits = usize::BITS - times.len().leading_zeros();
+        self.codes.clear();
+        self.codes.extend_from_slice(codes);
+        if bits <= span.leading_zeros() {
+            // Time and position in one number: all differ, so the fastest sort is stable enough.
+            self.packed.clear();
+            let pack = |(at, &time): (usize, &i64)| (time.wrapping_sub(least) as u64) << bits | at as u64;
+            self.packed.extend(times.iter().enumerate().map(pack));
+            self.packed.sort_unstable();
+            for ((code, time), &packed) in codes.iter_mut().zip(times).zip(&self.packed) {
+                *code = self.codes[(packed & ((1 << bits) - 1)) as usize];
+                *time = least.wrapping_add((packed >> bits) as i64);
+            }
+            return;
+        }
+        self.find_places(times, 0, times.len(), None);
+        self.times.clear();
+        self.times.extend_from_slice(times);
+        for ((code, time), &place) in codes.iter_mut().zip(times).zip(&self.places) {
+            *code = self.codes[place as usize];
+            *time = self.times[place as usize];
+        }
+    }
+
+    /// The places of the events `from..to` in their order.
+    fn find_places(&mut self, times: &[i64], from: usize, to: usize, ties: Option<&ByteList>) {
         self.places.clear();
         self.places.extend(from as u32..to as u32);
         // Stable, so that the input position decides last.
@@ -67,6 +131,18 @@ impl Orderer {
                 times[a].cmp(&times[b]).then_with(|| ties.get(a).cmp(ties.get(b)))
             }),
         }
+    }
+
+    fn sort_case(
+        &mut self,
+        from: usize,
+        to: usize,
+        codes: &[u32],
+        times: &[i64],
+        starts: Option<&[i64]>,
+        ties: Option<&ByteList>,
+    ) {
+        self.find_places(times, from, to, ties);
         for (to, &place) in (from..to).zip(&self.places) {
             self.codes[to] = codes[place as usize];
             self.times[to] = times[place as usize];
@@ -74,6 +150,20 @@ impl Orderer {
                 self.starts[to] = starts[place as usize];
             }
         }
+    }
+}
+
+fn insertion_sort(codes: &mut [u32], times: &mut [i64]) {
+    for i in 1..times.len() {
+        let (code, time) = (codes[i], times[i]);
+        let mut at = i;
+        while at > 0 && times[at - 1] > time {
+            times[at] = times[at - 1];
+            codes[at] = codes[at - 1];
+            at -= 1;
+        }
+        times[at] = time;
+        codes[at] = code;
     }
 }
 

@@ -4,12 +4,11 @@
 //! A partition is then the stretch it has in every chunk, one chunk after the other in input order, so that rows of one
 //! case and one timestamp keep their order. Inside a partition a table that fits the cache gives each case a number,
 //! and a second counting sort brings its events together.
-//! Cost: two moves per event; memory about 20 bytes per event (more with text ids, starts and `order_by`).
-
-use hashbrown::HashTable;
+//! Cost: two moves per event; memory 17 to 20 bytes per event (more with text ids, starts and `order_by`).
 
 use crate::cases::batch::{CaseBatch, Fold, Ids};
 use crate::cases::order::Orderer;
+use crate::cases::table::CaseTable;
 use crate::error::Result;
 use crate::hash;
 use crate::log::encode::{ByteList, Encoded};
@@ -20,7 +19,7 @@ pub struct Chunk {
     pub first_order: u64,
     offsets: Vec<u32>,
     keys: Vec<u64>,
-    codes: Vec<u32>,
+    codes: Codes,
     times: Vec<i64>,
     starts: Vec<i64>,
     ids: Option<ByteList>,
@@ -28,17 +27,36 @@ pub struct Chunk {
     rows: Option<Vec<u32>>,
 }
 
+/// Activity codes in as few bytes as they need: what is put aside is written to memory and read back.
+enum Codes {
+    Narrow(Vec<u8>),
+    Wide(Vec<u32>),
+}
+
+impl Codes {
+    fn size_bytes(&self) -> usize {
+        match self {
+            Codes::Narrow(codes) => codes.len(),
+            Codes::Wide(codes) => codes.len() * 4,
+        }
+    }
+}
+
 impl Chunk {
     /// Bytes held.
     pub fn size_bytes(&self) -> usize {
         let lists = [&self.ids, &self.ties].into_iter().flatten().map(ByteList::size_bytes).sum::<usize>();
         self.keys.len() * 8
-            + self.codes.len() * 4
+            + self.codes.size_bytes()
             + self.times.len() * 8
             + self.starts.len() * 8
             + self.offsets.len() * 4
             + self.rows.as_ref().map_or(0, |rows| rows.len() * 4)
             + lists
+    }
+
+    fn stretch(&self, partition: usize) -> std::ops::Range<usize> {
+        self.offsets[partition] as usize..self.offsets[partition + 1] as usize
     }
 }
 
@@ -49,7 +67,7 @@ pub struct Partitioning {
 }
 
 /// Events that a partition should hold, so that its columns and tables stay in the second-level cache.
-const PARTITION_ROWS: u64 = 64 * 1024;
+const PARTITION_ROWS: u64 = 32 * 1024;
 /// What a log of unknown size is split into.
 const UNKNOWN_BITS: u32 = 9;
 const MAX_BITS: u32 = 12;
@@ -82,65 +100,62 @@ pub struct Partitioner {
     with_rows: bool,
     homes: Vec<u16>,
     cursors: Vec<u32>,
-    places: Vec<u32>,
 }
 
 impl Partitioner {
     /// A partitioner; `with_rows` keeps each event's input position.
     pub fn new(partitioning: Partitioning, with_rows: bool) -> Partitioner {
-        Partitioner { partitioning, with_rows, homes: Vec::new(), cursors: Vec::new(), places: Vec::new() }
+        Partitioner { partitioning, with_rows, homes: Vec::new(), cursors: Vec::new() }
     }
 
     /// The batch, sorted by partition.
     pub fn split(&mut self, batch: &Encoded<'_>) -> Chunk {
-        let rows = batch.keys.len();
         let offsets = self.count(batch.keys);
+        let codes = match batch.codes.iter().fold(0, |all, &code| all | code) < 0x100 {
+            true => Codes::Narrow(self.spread(&offsets, batch.codes, |code| code as u8)),
+            false => Codes::Wide(self.spread(&offsets, batch.codes, |code| code)),
+        };
         let mut chunk = Chunk {
             first_order: batch.first_order,
+            keys: self.spread(&offsets, batch.keys, |key| key),
+            times: self.spread(&offsets, batch.times, |time| time),
+            starts: batch.starts.map(|starts| self.spread(&offsets, starts, |start| start)).unwrap_or_default(),
             offsets,
-            keys: vec![0; rows],
-            codes: vec![0; rows],
-            times: vec![0; rows],
-            starts: vec![0; batch.starts.map_or(0, <[i64]>::len)],
+            codes,
             ids: None,
             ties: None,
             rows: None,
         };
-        let keep_places = self.with_rows || batch.ids.is_some() || batch.ties.is_some();
-        self.places.resize(if keep_places { rows } else { 0 }, 0);
-        for row in 0..rows {
-            let cursor = &mut self.cursors[usize::from(self.homes[row])];
-            let to = *cursor as usize;
-            *cursor += 1;
-            chunk.keys[to] = batch.keys[row];
-            chunk.codes[to] = batch.codes[row];
-            chunk.times[to] = batch.times[row];
-            if keep_places {
-                self.places[to] = row as u32;
-            }
+        if self.with_rows || batch.ids.is_some() || batch.ties.is_some() {
+            let rows: Vec<u32> = (0..batch.keys.len() as u32).collect();
+            let places = self.spread(&chunk.offsets, &rows, |row| row);
+            let gathered = |value: &dyn Fn(usize, &mut ByteList)| {
+                let mut list = ByteList::default();
+                places.iter().for_each(|&place| value(place as usize, &mut list));
+                list
+            };
+            chunk.ids = batch.ids.map(|ids| gathered(&|row, list| list.push(ids.value(row))));
+            chunk.ties = batch.ties.map(|ties| gathered(&|row, list| list.push(ties.get(row))));
+            chunk.rows = self.with_rows.then_some(places);
         }
-        if let Some(starts) = batch.starts {
-            // Rare: a second pass keeps the first one free of it.
-            self.cursors.clear();
-            self.cursors.extend_from_slice(&chunk.offsets[..chunk.offsets.len() - 1]);
-            for (row, &start) in starts.iter().enumerate() {
-                let cursor = &mut self.cursors[usize::from(self.homes[row])];
-                chunk.starts[*cursor as usize] = start;
-                *cursor += 1;
-            }
-        }
-        let gathered = |value: &dyn Fn(usize, &mut ByteList)| {
-            let mut list = ByteList::default();
-            self.places.iter().for_each(|&place| value(place as usize, &mut list));
-            list
-        };
-        chunk.ids = batch.ids.map(|ids| gathered(&|row, list| list.push(ids.value(row))));
-        chunk.ties = batch.ties.map(|ties| gathered(&|row, list| list.push(ties.get(row))));
-        chunk.rows = self.with_rows.then(|| self.places.clone());
         chunk
     }
 
-    /// Finds each row's partition; returns where partitions begin and sets the cursors there.
+    /// The values of a column, each in its partition's stretch. One column after the other: the stretches of one fit
+    /// the cache, and so do the places they are written to.
+    fn spread<T: Copy, U: Copy + Default>(&mut self, offsets: &[u32], values: &[T], to: impl Fn(T) -> U) -> Vec<U> {
+        self.cursors.clear();
+        self.cursors.extend_from_slice(&offsets[..offsets.len() - 1]);
+        let mut spread = vec![U::default(); values.len()];
+        for (&home, &value) in self.homes.iter().zip(values) {
+            let cursor = &mut self.cursors[usize::from(home)];
+            spread[*cursor as usize] = to(value);
+            *cursor += 1;
+        }
+        spread
+    }
+
+    /// Finds each row's partition; returns where partitions begin.
     fn count(&mut self, keys: &[u64]) -> Vec<u32> {
         let partitioning = self.partitioning;
         self.homes.clear();
@@ -150,8 +165,6 @@ impl Partitioner {
         for i in 1..offsets.len() {
             offsets[i] += offsets[i - 1];
         }
-        self.cursors.clear();
-        self.cursors.extend_from_slice(&offsets[..offsets.len() - 1]);
         offsets
     }
 }
@@ -159,153 +172,167 @@ impl Partitioner {
 /// Groups partitions into cases; used again and again by one thread.
 #[derive(Default)]
 pub struct Assembler {
-    keys: Vec<u64>,
-    codes: Vec<u32>,
-    times: Vec<i64>,
-    starts: Vec<i64>,
-    ids: ByteList,
-    ties: ByteList,
-    rows: Vec<u64>,
+    table: CaseTable,
     homes: Vec<u32>,
-    slots: HashTable<u32>,
     case_keys: Vec<u64>,
-    case_rows: Vec<u32>,
+    case_ids: ByteList,
     case_orders: Vec<u64>,
     offsets: Vec<u32>,
     cursors: Vec<u32>,
-    places: Vec<u32>,
-    sorted_codes: Vec<u32>,
-    sorted_times: Vec<i64>,
-    sorted_starts: Vec<i64>,
-    sorted_ties: ByteList,
+    codes: Vec<u32>,
+    times: Vec<i64>,
+    starts: Vec<i64>,
+    ties: ByteList,
     orderer: Orderer,
 }
 
 impl Assembler {
-    /// Brings the events of `partition` together by case and folds them. Returns (events, cases).
+    /// Brings the events of `partition` together by case and folds them; `ascending` says that the rows of the log are in
+    /// the order of time. Returns (events, cases).
     ///
     /// # Errors
     /// Those of the fold.
-    pub fn assemble(&mut self, chunks: &[Chunk], partition: usize, fold: &mut impl Fold) -> Result<(u64, u64)> {
-        self.gather(chunks, partition);
-        let events = self.keys.len();
+    pub fn assemble(
+        &mut self,
+        chunks: &[Chunk],
+        partition: usize,
+        ascending: bool,
+        fold: &mut impl Fold,
+    ) -> Result<(u64, u64)> {
+        let has = |part: fn(&Chunk) -> bool| chunks.iter().any(part);
+        let (has_ids, has_ties) = (has(|chunk| chunk.ids.is_some()), has(|chunk| chunk.ties.is_some()));
+        let has_starts = has(|chunk| !chunk.starts.is_empty());
+        self.number_cases(chunks, partition);
+        let events = self.homes.len();
         if events == 0 {
             return Ok((0, 0));
         }
-        let has_ids = chunks.iter().any(|chunk| chunk.ids.is_some());
-        self.number_cases(has_ids);
-        self.sort_by_case();
-        let has_ties = self.ties.len() == events;
-        let starts = (self.sorted_starts.len() == events).then_some(&self.sorted_starts[..]);
-        let ordered = self.orderer.order(
-            &self.offsets,
-            &self.sorted_codes,
-            &self.sorted_times,
-            starts,
-            has_ties.then_some(&self.sorted_ties),
-        );
-        let ids = if has_ids { Ids::List { list: &self.ids, at: &self.case_rows } } else { Ids::Keys };
+        self.sort_by_case(chunks, partition, has_starts);
+        if has_ties {
+            self.sort_ties(chunks, partition);
+        }
+        if has_ties || !ascending {
+            let starts = has_starts.then_some(&mut self.starts[..]);
+            let ties = has_ties.then_some(&self.ties);
+            self.orderer.order_in_place(&self.offsets, &mut self.codes, &mut self.times, starts, ties);
+        }
         fold.fold(&CaseBatch {
             offsets: &self.offsets,
-            codes: ordered.codes,
-            times: ordered.times,
-            starts: ordered.starts,
+            codes: &self.codes,
+            times: &self.times,
+            starts: has_starts.then_some(&self.starts[..]),
             keys: &self.case_keys,
-            ids,
+            ids: if has_ids { Ids::Each(&self.case_ids) } else { Ids::Keys },
             orders: &self.case_orders,
         })?;
         Ok((events as u64, self.case_keys.len() as u64))
     }
 
-    fn gather(&mut self, chunks: &[Chunk], partition: usize) {
-        self.keys.clear();
-        self.codes.clear();
-        self.times.clear();
-        self.starts.clear();
-        self.ids.clear();
-        self.ties.clear();
-        self.rows.clear();
-        for chunk in chunks {
-            let (from, to) = (chunk.offsets[partition] as usize, chunk.offsets[partition + 1] as usize);
-            self.keys.extend_from_slice(&chunk.keys[from..to]);
-            self.codes.extend_from_slice(&chunk.codes[from..to]);
-            self.times.extend_from_slice(&chunk.times[from..to]);
-            if !chunk.starts.is_empty() {
-                self.starts.extend_from_slice(&chunk.starts[from..to]);
-            }
-            if let Some(ids) = &chunk.ids {
-                self.ids.extend_range(ids, from, to);
-            }
-            if let Some(ties) = &chunk.ties {
-                self.ties.extend_range(ties, from, to);
-            }
-            if let Some(rows) = &chunk.rows {
-                self.rows.extend(rows[from..to].iter().map(|&row| chunk.first_order + u64::from(row)));
-            }
-        }
-    }
-
     /// Gives each case a number, in the order of first rows, and each event its case's.
-    fn number_cases(&mut self, has_ids: bool) {
-        self.slots.clear();
+    fn number_cases(&mut self, chunks: &[Chunk], partition: usize) {
+        self.table.clear();
         self.homes.clear();
         self.case_keys.clear();
-        self.case_rows.clear();
-        let (case_keys, case_rows, ids) = (&mut self.case_keys, &mut self.case_rows, &self.ids);
-        for (row, &key) in self.keys.iter().enumerate() {
-            let hash = hash::of_key(key);
-            let same = |&case: &u32| {
-                case_keys[case as usize] == key
-                    && (!has_ids || ids.get(case_rows[case as usize] as usize) == ids.get(row))
-            };
-            let case = match self.slots.find(hash, same) {
-                Some(&case) => case,
-                None => {
-                    let case = case_keys.len() as u32;
-                    case_keys.push(key);
-                    case_rows.push(row as u32);
-                    self.slots.insert_unique(hash, case, |&case| hash::of_key(case_keys[case as usize]));
-                    case
-                }
-            };
-            self.homes.push(case);
-        }
+        self.case_ids.clear();
         self.case_orders.clear();
-        if !self.rows.is_empty() {
-            self.case_orders.extend(self.case_rows.iter().map(|&row| self.rows[row as usize]));
+        for chunk in chunks {
+            let stretch = chunk.stretch(partition);
+            let first_row = stretch.start;
+            for (i, &key) in chunk.keys[stretch].iter().enumerate() {
+                let known = self.case_keys.len() as u32;
+                let case = match &chunk.ids {
+                    None => self.table.number(key, known, |_| true),
+                    Some(ids) => {
+                        let (id, case_ids) = (ids.get(first_row + i), &self.case_ids);
+                        self.table.number(key, known, |case| case_ids.get(case as usize) == id)
+                    }
+                };
+                self.homes.push(case);
+                if case == known {
+                    self.case_keys.push(key);
+                    if let Some(ids) = &chunk.ids {
+                        self.case_ids.push(ids.get(first_row + i));
+                    }
+                    if let Some(rows) = &chunk.rows {
+                        self.case_orders.push(chunk.first_order + u64::from(rows[first_row + i]));
+                    }
+                }
+            }
         }
     }
 
-    fn sort_by_case(&mut self) {
-        let events = self.keys.len();
+    fn sort_by_case(&mut self, chunks: &[Chunk], partition: usize, has_starts: bool) {
+        let events = self.homes.len();
         self.offsets.clear();
         self.offsets.resize(self.case_keys.len() + 1, 0);
         self.homes.iter().for_each(|&home| self.offsets[home as usize + 1] += 1);
         for i in 1..self.offsets.len() {
             self.offsets[i] += self.offsets[i - 1];
         }
+        self.codes.resize(events, 0);
+        self.times.resize(events, 0);
+        self.starts.resize(if has_starts { events } else { 0 }, 0);
         self.cursors.clear();
         self.cursors.extend_from_slice(&self.offsets[..self.case_keys.len()]);
-        self.sorted_codes.resize(events, 0);
-        self.sorted_times.resize(events, 0);
-        self.sorted_starts.resize(self.starts.len(), 0);
-        let has_ties = self.ties.len() == events;
-        self.places.resize(if has_ties { events } else { 0 }, 0);
-        for row in 0..events {
-            let cursor = &mut self.cursors[self.homes[row] as usize];
-            let to = *cursor as usize;
-            *cursor += 1;
-            self.sorted_codes[to] = self.codes[row];
-            self.sorted_times[to] = self.times[row];
-            if !self.starts.is_empty() {
-                self.sorted_starts[to] = self.starts[row];
-            }
-            if has_ties {
-                self.places[to] = row as u32;
+        let mut homes = self.homes.as_slice();
+        for chunk in chunks {
+            let stretch = chunk.stretch(partition);
+            let (of_chunk, rest) = homes.split_at(stretch.len());
+            homes = rest;
+            let to = Targets { cursors: &mut self.cursors, codes: &mut self.codes, times: &mut self.times };
+            match &chunk.codes {
+                Codes::Narrow(codes) => to.scatter(of_chunk, &codes[stretch.clone()], &chunk.times[stretch]),
+                Codes::Wide(codes) => to.scatter(of_chunk, &codes[stretch.clone()], &chunk.times[stretch]),
             }
         }
-        self.sorted_ties.clear();
-        self.places.iter().for_each(|&place| self.sorted_ties.push(self.ties.get(place as usize)));
+        if has_starts {
+            let starts = chunks.iter().flat_map(|chunk| &chunk.starts[chunk.stretch(partition)]);
+            self.cursors.clear();
+            self.cursors.extend_from_slice(&self.offsets[..self.case_keys.len()]);
+            for (&home, &start) in self.homes.iter().zip(starts) {
+                let cursor = &mut self.cursors[home as usize];
+                self.starts[*cursor as usize] = start;
+                *cursor += 1;
+            }
+        }
+    }
+
+    /// Brings the comparable bytes of `order_by` to where their events are.
+    fn sort_ties(&mut self, chunks: &[Chunk], partition: usize) {
+        let places: Vec<&[u8]> = chunks
+            .iter()
+            .flat_map(|chunk| chunk.stretch(partition).filter_map(|row| chunk.ties.as_ref().map(|ties| ties.get(row))))
+            .collect();
+        let mut sorted: Vec<&[u8]> = vec![&[]; places.len()];
+        self.cursors.clear();
+        self.cursors.extend_from_slice(&self.offsets[..self.case_keys.len()]);
+        for (&home, tie) in self.homes.iter().zip(places) {
+            let cursor = &mut self.cursors[home as usize];
+            sorted[*cursor as usize] = tie;
+            *cursor += 1;
+        }
+        self.ties.clear();
+        sorted.into_iter().for_each(|tie| self.ties.push(tie));
+    }
+}
+
+/// Where the events of a partition go.
+struct Targets<'a> {
+    cursors: &'a mut [u32],
+    codes: &'a mut [u32],
+    times: &'a mut [i64],
+}
+
+impl Targets<'_> {
+    #[inline]
+    fn scatter<C: Copy + Into<u32>>(self, homes: &[u32], codes: &[C], times: &[i64]) {
+        for ((&home, &code), &time) in homes.iter().zip(codes).zip(times) {
+            let cursor = &mut self.cursors[home as usize];
+            let to = *cursor as usize;
+            *cursor += 1;
+            self.codes[to] = code.into();
+            self.times[to] = time;
+        }
     }
 }
 
@@ -358,7 +385,7 @@ mod tests {
         let mut notes = Notes::default();
         let mut assembler = Assembler::default();
         for partition in 0..partitioning.count() {
-            assembler.assemble(&chunks, partition, &mut notes).unwrap();
+            assembler.assemble(&chunks, partition, true, &mut notes).unwrap();
         }
         notes.0.sort();
         notes.0
@@ -389,7 +416,7 @@ mod tests {
     #[test]
     fn partitions_follow_the_size() {
         assert_eq!(Partitioning::for_rows(Some(10)).count(), 1);
-        assert_eq!(Partitioning::for_rows(Some(1 << 26)).count(), 1024);
+        assert_eq!(Partitioning::for_rows(Some(1 << 26)).count(), 2048);
         assert_eq!(Partitioning::for_rows(Some(u64::MAX / 2)).count(), 1 << MAX_BITS);
         assert_eq!(Partitioning { bits: 0 }.of(u64::MAX), 0);
     }

@@ -221,13 +221,14 @@ impl<'a> Encoder<'a> {
         match &text {
             TextColumn::Coded { keys, values, dictionary } => {
                 let mut map = self.dictionary_map(dictionary);
-                for &key in keys {
-                    let mut code = map[key as usize];
-                    if code == UNKNOWN {
-                        code = self.look_up(values.value(key as usize))?;
-                        map[key as usize] = code;
+                codes.extend(keys.iter().map(|&key| map[key as usize]));
+                if codes.contains(&UNKNOWN) {
+                    for (code, &key) in codes.iter_mut().zip(keys).filter(|(code, _)| **code == UNKNOWN) {
+                        if map[key as usize] == UNKNOWN {
+                            map[key as usize] = self.look_up(values.value(key as usize))?;
+                        }
+                        *code = map[key as usize];
                     }
-                    codes.push(code);
                 }
                 self.dictionary = Some((dictionary.clone(), map));
             }

@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind, Result, quietly};
 use crate::log::source::{Source, Task, TaskQueue};
 
 /// Rows in one task: enough to make a thread's while, few enough to keep all threads busy to the end.
-const TASK_ROWS: usize = 512 * 1024;
+const TASK_ROWS: usize = 256 * 1024;
 
 /// A stream of record batches, read once; a resident one may be read again, since its batches are kept.
 pub struct StreamSource {
@@ -22,14 +22,31 @@ pub struct StreamSource {
 struct State {
     reader: Option<Box<dyn RecordBatchReader + Send>>,
     kept: Vec<RecordBatch>,
+    /// What the stream failed with after the batches that are kept.
+    failed: Option<Error>,
     opened: bool,
+}
+
+impl State {
+    /// The stream's next batch.
+    fn pull(&mut self) -> Result<Option<RecordBatch>> {
+        let Some(reader) = self.reader.as_mut() else { return self.failed.take().map_or(Ok(None), Err) };
+        let pulled = match quietly(|| reader.next()) {
+            Ok(Some(Ok(batch))) => return Ok(Some(batch)),
+            Ok(Some(Err(error))) => Err(failed(error)),
+            Ok(None) => Ok(None),
+            Err(text) => Err(broken(&text)),
+        };
+        self.reader = None;
+        pulled
+    }
 }
 
 impl StreamSource {
     /// A source over `reader`. With `resident`, batches are kept for a second reading: right for tables in memory.
     pub fn new(reader: Box<dyn RecordBatchReader + Send>, resident: bool) -> StreamSource {
         let schema = reader.schema();
-        let state = State { reader: Some(reader), kept: Vec::new(), opened: false };
+        let state = State { reader: Some(reader), kept: Vec::new(), failed: None, opened: false };
         StreamSource { schema, resident, state: Arc::new(Mutex::new(state)) }
     }
 
@@ -48,8 +65,21 @@ impl Source for StreamSource {
         Arc::clone(&self.schema)
     }
 
+    /// Known of what lies in memory: its batches are only fetched, and kept in any case.
     fn rows(&self) -> Option<u64> {
-        None
+        if !self.resident {
+            return None;
+        }
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        while state.reader.is_some() {
+            match state.pull() {
+                Ok(Some(batch)) => state.kept.push(batch),
+                Ok(None) => {}
+                // The reading will come upon it in its place.
+                Err(error) => state.failed = Some(error),
+            }
+        }
+        Some(state.kept.iter().map(|batch| batch.num_rows() as u64).sum())
     }
 
     fn peek(&self, columns: &[String], _batch_rows: usize) -> Result<Option<RecordBatch>> {
@@ -95,25 +125,12 @@ impl StreamQueue {
         if let Some(batch) = state.kept.get(at) {
             return self.project(batch).map(Some);
         }
-        let Some(reader) = state.reader.as_mut() else { return Ok(None) };
-        let pulled = quietly(|| reader.next()).map_err(|text| broken(&text))?;
-        match pulled {
-            None => {
-                state.reader = None;
-                Ok(None)
-            }
-            Some(Err(error)) => {
-                state.reader = None;
-                Err(failed(error))
-            }
-            Some(Ok(batch)) => {
-                let projected = self.project(&batch)?;
-                if self.keep {
-                    state.kept.push(batch);
-                }
-                Ok(Some(projected))
-            }
+        let Some(batch) = state.pull()? else { return Ok(None) };
+        let projected = self.project(&batch)?;
+        if self.keep {
+            state.kept.push(batch);
         }
+        Ok(Some(projected))
     }
 
     fn project(&self, batch: &RecordBatch) -> Result<RecordBatch> {

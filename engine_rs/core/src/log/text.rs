@@ -3,6 +3,7 @@
 use arrow_array::cast::AsArray;
 use arrow_array::types::{GenericBinaryType, GenericStringType};
 use arrow_array::{Array, ArrayRef, BinaryViewArray, FixedSizeBinaryArray, GenericByteArray, StringViewArray};
+use arrow_buffer::{Buffer, ScalarBuffer};
 use arrow_cast::cast;
 use arrow_schema::DataType;
 
@@ -26,7 +27,7 @@ pub enum TextColumn {
     /// a dictionary of one of these
     Coded {
         /// Index into `values` per row.
-        keys: Vec<u32>,
+        keys: ScalarBuffer<u32>,
         /// The distinct values.
         values: Box<TextColumn>,
         /// The values' own array, by which a dictionary is recognised again.
@@ -92,20 +93,21 @@ fn coded(array: &ArrayRef) -> Option<TextColumn> {
     if dictionary.is_empty() {
         // Only nulls: no key points anywhere, and no row will be asked for.
         return Some(TextColumn::Coded {
-            keys: vec![0; array.len()],
+            keys: vec![0; array.len()].into(),
             values: Box::new(values),
             dictionary: dictionary.clone(),
         });
     }
     let keys = match any.keys().data_type() {
-        DataType::Int32 => {
-            let keys = any.keys().as_primitive::<arrow_array::types::Int32Type>();
-            keys.values().iter().map(|&key| key as u32).collect()
-        }
+        // Keys that are null may be anything, but such rows are not asked for; all others are not negative.
+        DataType::Int32 => as_u32(any.keys().as_primitive::<arrow_array::types::Int32Type>().values().inner()),
         _ => {
-            let wide = cast(any.keys(), &DataType::UInt32).ok()?;
-            wide.as_primitive::<arrow_array::types::UInt32Type>().values().to_vec()
+            cast(any.keys(), &DataType::UInt32).ok()?.as_primitive::<arrow_array::types::UInt32Type>().values().clone()
         }
     };
     Some(TextColumn::Coded { keys, values: Box::new(values), dictionary: dictionary.clone() })
+}
+
+fn as_u32(buffer: &Buffer) -> ScalarBuffer<u32> {
+    ScalarBuffer::new(buffer.clone(), 0, buffer.len() / size_of::<u32>())
 }

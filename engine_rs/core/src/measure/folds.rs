@@ -63,8 +63,8 @@ impl<'a> Folds<'a> {
 
     /// About how many bytes the folds hold.
     fn size_bytes(&self) -> u64 {
-        let dfg = self.dfg.as_ref().map_or(0, |dfg| dfg.kept as usize * 8 + dfg.edges.len() * 192);
-        let variants = self.variants.as_ref().map_or(0, |state| state.sequences.size_bytes() + state.of_case.len() * 4);
+        let dfg = self.dfg.as_ref().map_or(0, dfg::State::size_bytes);
+        let variants = self.variants.as_ref().map_or(0, variants::State::size_bytes);
         let durations = self.durations.as_ref().map_or(0, |state| state.of_case.len() * 8);
         let cases = self.cases.as_ref().map_or(0, cases::State::size_bytes);
         (dfg + variants + durations + cases) as u64
@@ -89,7 +89,7 @@ impl Fold for Folds<'_> {
             dfg.fold(batch)?;
         }
         if let Some(variants) = &mut self.variants {
-            variants.fold(batch);
+            variants.fold(batch)?;
         }
         if let Some(durations) = &mut self.durations {
             durations.fold(batch);

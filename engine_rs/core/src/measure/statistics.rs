@@ -7,6 +7,7 @@ use arrow_schema::{DataType, Field};
 
 use crate::stats::moments::Moments;
 use crate::stats::quantile::{Percentile, of_ticks};
+use crate::stats::ranks::Ranks;
 use crate::units::{Unit, ratio};
 
 /// The description of one set of durations.
@@ -19,12 +20,24 @@ pub struct Description {
 }
 
 impl Description {
-    /// Describes `values` (reordered on the way).
-    pub fn of(values: &mut [i64], asked: &[Percentile], unit: Unit) -> Description {
-        let moments = Moments::of(values);
-        let percentiles = match asked.is_empty() {
-            true => Vec::new(),
-            false => of_ticks(values, asked, unit.per_second()).unwrap_or_default(),
+    /// Describes all values in `blocks`.
+    pub fn of(blocks: &[&[i64]], asked: &[Percentile], unit: Unit, space: &mut Ranks) -> Description {
+        let mut moments = Moments::default();
+        blocks.iter().for_each(|block| moments.extend(block));
+        Description::of_moments(moments, blocks, asked, unit, space)
+    }
+
+    /// As [`Description::of`], of values whose moments are known; no percentiles where the values were not kept.
+    pub fn of_moments(
+        moments: Moments,
+        blocks: &[&[i64]],
+        asked: &[Percentile],
+        unit: Unit,
+        space: &mut Ranks,
+    ) -> Description {
+        let percentiles = match (asked.is_empty(), moments.min()) {
+            (false, Some(least)) => of_ticks(blocks, least, asked, unit.per_second(), space).unwrap_or_default(),
+            _ => Vec::new(),
         };
         Description { moments, percentiles }
     }

@@ -2,3 +2,4 @@
 
 pub mod moments;
 pub mod quantile;
+pub mod ranks;

@@ -43,25 +43,21 @@ impl Moments {
 
     /// Adds many values.
     pub fn extend(&mut self, values: &[i64]) {
-        // Gaps of up to 2^31 ticks are nearly all there is: their squares fit 64 bits, 2^16 of them 80.
         for block in values.chunks(1 << 16) {
             let (min, max) = block.iter().fold((i64::MAX, i64::MIN), |(low, high), &x| (low.min(x), high.max(x)));
-            let mut sum = 0i128;
+            // 2^16 values below 2^46 sum up to 62 bits, and their squares to 108.
             if min >= -(1 << 46) && max <= 1 << 46 {
-                sum = i128::from(block.iter().sum::<i64>());
+                self.sum += i128::from(block.iter().sum::<i64>());
+                self.add_squares(
+                    block.iter().map(|&x| u128::from(x.unsigned_abs()) * u128::from(x.unsigned_abs())).sum(),
+                );
             } else {
-                block.iter().for_each(|&x| sum += i128::from(x));
+                for &x in block {
+                    self.sum += i128::from(x);
+                    self.add_squares(u128::from(x.unsigned_abs()) * u128::from(x.unsigned_abs()));
+                }
             }
-            let mut squares = 0u128;
-            for &x in block {
-                let magnitude = u128::from(x.unsigned_abs());
-                let (next, overflow) = squares.overflowing_add(magnitude * magnitude);
-                squares = next;
-                self.squares_high += u64::from(overflow);
-            }
-            self.add_squares(squares);
             self.n += block.len() as u64;
-            self.sum += sum;
             self.min = self.min.min(min);
             self.max = self.max.max(max);
         }

@@ -4,6 +4,7 @@
 //! the percentile is `(x[lo] * 100S + r * (x[lo + 1] - x[lo])) / 100S`, one exact integer over another.
 
 use crate::error::{Error, Result};
+use crate::stats::ranks::Ranks;
 use crate::units::ratio;
 
 /// A percentile asked for: an exact decimal in [0, 100] and its column name.
@@ -48,19 +49,34 @@ impl Percentile {
     }
 }
 
-/// The percentiles of `values` (reordered on the way) in units of `per_second` ticks; empty input gives none.
+/// The percentiles of all values in `blocks`, none below `least`, in units of `per_second` ticks; none of no values.
 ///
-/// Cost: O(n) expected per percentile, by selection.
-pub fn of_ticks(values: &mut [i64], asked: &[Percentile], per_second: i64) -> Option<Vec<f64>> {
-    let n = values.len();
+/// Cost: two reads of the values, see [`Ranks`].
+pub fn of_ticks(
+    blocks: &[&[i64]],
+    least: i64,
+    asked: &[Percentile],
+    per_second: i64,
+    space: &mut Ranks,
+) -> Option<Vec<f64>> {
+    let n = blocks.iter().map(|block| block.len()).sum();
     if n == 0 {
         return None;
     }
-    let picked = pick(values, asked.iter().map(|p| p.position(n)).map(|(lo, r, _)| (lo, r > 0)), i64::cmp);
-    let answers = asked.iter().zip(picked).map(|(p, (low, high))| {
+    let neighbours = |p: &Percentile| {
+        let (lo, r, _) = p.position(n);
+        (lo, lo + usize::from(r > 0))
+    };
+    let mut ranks: Vec<usize> = asked.iter().map(neighbours).flat_map(|(lo, next)| [lo, next]).collect();
+    ranks.sort_unstable();
+    ranks.dedup();
+    let found = space.of(blocks, least, &ranks);
+    let value = |rank: usize| ranks.binary_search(&rank).ok().map_or(0, |at| found[at]);
+    let answers = asked.iter().map(|p| {
         let (_, r, whole) = p.position(n);
-        let numerator = i128::from(low) * whole as i128 + r as i128 * (i128::from(high) - i128::from(low));
-        lowest_terms(numerator, whole as i128 * i128::from(per_second))
+        let (lo, next) = neighbours(p);
+        let (low, high) = (i128::from(value(lo)), i128::from(value(next)));
+        lowest_terms(low * whole as i128 + r as i128 * (high - low), whole as i128 * i128::from(per_second))
     });
     Some(answers.collect())
 }
@@ -87,30 +103,6 @@ pub fn of_sorted_floats(values: &[f64], asked: &[Percentile]) -> Option<Vec<f64>
     Some(answers.collect())
 }
 
-/// For each `(index, with_next)` the value at that rank, and the next one where wanted (else the same again).
-fn pick<T: Copy>(
-    values: &mut [T],
-    wanted: impl Iterator<Item = (usize, bool)>,
-    compare: fn(&T, &T) -> std::cmp::Ordering,
-) -> Vec<(T, T)> {
-    let wanted: Vec<(usize, bool)> = wanted.collect();
-    let mut ranks: Vec<usize> = wanted.iter().flat_map(|&(lo, next)| [lo, lo + usize::from(next)]).collect();
-    ranks.sort_unstable();
-    ranks.dedup();
-    select_ranks(values, &ranks, 0, compare);
-    wanted.iter().map(|&(lo, next)| (values[lo], values[lo + usize::from(next)])).collect()
-}
-
-/// Puts every rank of `ranks` (ascending, counted from `base`) in its place: halving keeps it near n log(ranks).
-fn select_ranks<T>(values: &mut [T], ranks: &[usize], base: usize, compare: fn(&T, &T) -> std::cmp::Ordering) {
-    let Some(&middle) = ranks.get(ranks.len() / 2) else { return };
-    let at = middle - base;
-    values.select_nth_unstable_by(at, compare);
-    let (below, above) = values.split_at_mut(at);
-    select_ranks(below, &ranks[..ranks.len() / 2], base, compare);
-    select_ranks(&mut above[1..], &ranks[ranks.len() / 2 + 1..], middle + 1, compare);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,17 +111,23 @@ mod tests {
         list.iter().map(|&p| Percentile::new(p).unwrap()).collect()
     }
 
+    fn of(values: &[i64], asked: &[Percentile], per_second: i64) -> Option<Vec<f64>> {
+        let least = values.iter().copied().min().unwrap_or(0);
+        let blocks: Vec<&[i64]> = values.chunks(7).collect();
+        of_ticks(&blocks, least, asked, per_second, &mut Ranks::default())
+    }
+
     #[test]
     fn the_test_vector_of_the_contract() {
-        let mut values = [208_800, 3_600, 86_400, 7_200];
-        let got = of_ticks(&mut values, &asked(&[50.0, 90.0, 95.0, 0.0, 100.0]), 1).unwrap();
+        let values = [208_800, 3_600, 86_400, 7_200];
+        let got = of(&values, &asked(&[50.0, 90.0, 95.0, 0.0, 100.0]), 1).unwrap();
         assert_eq!(got, [46_800.0, 172_080.0, 190_440.0, 3_600.0, 208_800.0]);
     }
 
     #[test]
     fn a_single_value_is_rounded_once() {
         let ticks = 93_600_000_000_001;
-        let got = of_ticks(&mut [ticks], &asked(&[12.5, 99.999999]), 1_000_000_000).unwrap();
+        let got = of(&[ticks], &asked(&[12.5, 99.999999]), 1_000_000_000).unwrap();
         assert_eq!(got, [93_600.000000001, 93_600.000000001]);
     }
 
@@ -150,10 +148,10 @@ mod tests {
     fn selection_equals_sorting() {
         let list = asked(&[0.0, 1.5, 25.0, 50.0, 75.0, 99.9, 100.0]);
         for n in [1usize, 2, 3, 10, 1001] {
-            let mut values: Vec<i64> = (0..n as i64).map(|i| (i * 7919) % 101 - 50).collect();
+            let values: Vec<i64> = (0..n as i64).map(|i| (i * 7919) % 101 - 50).collect();
             let mut sorted = values.clone();
             sorted.sort_unstable();
-            let got = of_ticks(&mut values, &list, 1).unwrap();
+            let got = of(&values, &list, 1).unwrap();
             let floats: Vec<f64> = sorted.iter().map(|&x| x as f64).collect();
             for (got, expected) in got.iter().zip(of_sorted_floats(&floats, &list).unwrap()) {
                 assert!((got - expected).abs() < 1e-9, "{got} {expected}");
@@ -163,6 +161,6 @@ mod tests {
 
     #[test]
     fn nothing_has_no_percentile() {
-        assert_eq!(of_ticks(&mut [], &asked(&[50.0]), 1), None);
+        assert_eq!(of(&[], &asked(&[50.0]), 1), None);
     }
 }

@@ -1,9 +1,10 @@
 //! Counters per activity.
 
+use super::bits::BitCounters;
 use crate::cases::batch::CaseBatch;
 
 /// The counters of one activity.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Occurrences.
     pub events: u64,
@@ -19,12 +20,66 @@ pub struct Counts {
     seen: u64,
 }
 
-/// What one thread has seen, by activity code.
+/// What one thread has seen.
 #[derive(Clone, Debug, Default)]
 pub struct State {
-    /// Counters by code.
-    pub counts: Vec<Counts>,
+    counts: Vec<Counts>,
     case: u64,
+    narrow: Option<Box<Narrow>>,
+}
+
+/// Counters of batches with at most 64 activities: a case is two words of bits.
+#[derive(Clone, Debug)]
+struct Narrow {
+    /// Two counts side by side, since a count that was just written is not at once there to be read.
+    events: [[u64; WIDTH]; 2],
+    starts: [u64; WIDTH],
+    ends: [u64; WIDTH],
+    cases: BitCounters,
+    rework: BitCounters,
+}
+
+const WIDTH: usize = 64;
+
+impl Default for Narrow {
+    fn default() -> Narrow {
+        let none = [0; WIDTH];
+        Narrow {
+            events: [none; 2],
+            starts: none,
+            ends: none,
+            cases: BitCounters::default(),
+            rework: BitCounters::default(),
+        }
+    }
+}
+
+impl Narrow {
+    fn fold(&mut self, batch: &CaseBatch<'_>) {
+        let (from, to) = (batch.offsets[0] as usize, batch.offsets[batch.cases()] as usize);
+        let [even, odd] = &mut self.events;
+        let mut pairs = batch.codes[from..to].chunks_exact(2);
+        for pair in &mut pairs {
+            even[pair[0] as usize % WIDTH] += 1;
+            odd[pair[1] as usize % WIDTH] += 1;
+        }
+        pairs.remainder().iter().for_each(|&code| even[code as usize % WIDTH] += 1);
+        for i in 0..batch.cases() {
+            let codes = &batch.codes[batch.events(i)];
+            let (mut seen, mut again) = (0u64, 0u64);
+            for &code in codes {
+                let bit = 1 << (code % WIDTH as u32);
+                again |= seen & bit;
+                seen |= bit;
+            }
+            self.cases.add(seen);
+            self.rework.add(again);
+            if let (Some(&first), Some(&last)) = (codes.first(), codes.last()) {
+                self.starts[first as usize % WIDTH] += 1;
+                self.ends[last as usize % WIDTH] += 1;
+            }
+        }
+    }
 }
 
 impl State {
@@ -32,6 +87,14 @@ impl State {
     pub fn fold(&mut self, batch: &CaseBatch<'_>) {
         let (from, to) = (batch.offsets[0] as usize, batch.offsets[batch.cases()] as usize);
         let highest = batch.codes[from..to].iter().max().map_or(0, |&code| code as usize + 1);
+        if highest <= WIDTH {
+            self.narrow.get_or_insert_default().fold(batch);
+        } else {
+            self.fold_wide(batch, highest);
+        }
+    }
+
+    fn fold_wide(&mut self, batch: &CaseBatch<'_>, highest: usize) {
         if highest > self.counts.len() {
             self.counts.resize(highest, Counts::default());
         }
@@ -58,14 +121,78 @@ impl State {
     }
 
     /// Adds what another thread has seen.
-    pub fn merge(&mut self, other: &State) {
-        self.counts.resize(self.counts.len().max(other.counts.len()), Counts::default());
-        for (counts, more) in self.counts.iter_mut().zip(&other.counts) {
-            counts.events += more.events;
-            counts.cases += more.cases;
-            counts.starts += more.starts;
-            counts.ends += more.ends;
-            counts.rework_cases += more.rework_cases;
+    pub fn merge(&mut self, mut other: State) {
+        let more = other.take_counts();
+        self.counts.resize(self.counts.len().max(more.len()), Counts::default());
+        self.counts.iter_mut().zip(&more).for_each(|(counts, more)| counts.add(more));
+    }
+
+    /// The counters by activity code; as many as the highest code asks for, or more.
+    pub fn take_counts(&mut self) -> Vec<Counts> {
+        if let Some(mut narrow) = self.narrow.take() {
+            self.counts.resize(self.counts.len().max(WIDTH), Counts::default());
+            let (cases, rework) = (*narrow.cases.totals(), *narrow.rework.totals());
+            for (code, counts) in self.counts.iter_mut().take(WIDTH).enumerate() {
+                let events = narrow.events[0][code] + narrow.events[1][code];
+                let (starts, ends) = (narrow.starts[code], narrow.ends[code]);
+                let (cases, rework_cases) = (cases[code], rework[code]);
+                counts.add(&Counts { events, cases, starts, ends, rework_cases, seen: 0 });
+            }
+        }
+        std::mem::take(&mut self.counts)
+    }
+}
+
+impl Counts {
+    fn add(&mut self, more: &Counts) {
+        self.events += more.events;
+        self.cases += more.cases;
+        self.starts += more.starts;
+        self.ends += more.ends;
+        self.rework_cases += more.rework_cases;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cases::batch::Ids;
+    use proptest::prelude::*;
+
+    fn folded(cases: &[Vec<u32>], wide: bool) -> Vec<Counts> {
+        let codes = cases.concat();
+        let ends = cases.iter().scan(0, |end, case| {
+            *end += case.len() as u32;
+            Some(*end)
+        });
+        let offsets: Vec<u32> = std::iter::once(0).chain(ends).collect();
+        let (times, keys) = (vec![0; codes.len()], vec![0; cases.len()]);
+        let batch = CaseBatch {
+            offsets: &offsets,
+            codes: &codes,
+            times: &times,
+            starts: None,
+            keys: &keys,
+            ids: Ids::Keys,
+            orders: &keys,
+        };
+        let mut state = State::default();
+        if wide {
+            state.fold_wide(&batch, WIDTH)
+        } else {
+            state.fold(&batch)
+        }
+        let mut counts = state.take_counts();
+        counts.iter_mut().for_each(|counts| counts.seen = 0);
+        counts
+    }
+
+    proptest! {
+        #[test]
+        fn words_of_bits_count_as_counters_do(
+            cases in prop::collection::vec(prop::collection::vec(0u32..64, 1..30), 1..50)
+        ) {
+            prop_assert_eq!(folded(&cases, false), folded(&cases, true));
         }
     }
 }

@@ -11,14 +11,12 @@ use crate::measure::columns::{batch, counts, labels};
 ///
 /// # Errors
 /// INTERNAL if the columns do not fit together.
-pub fn table(state: &State, names: &[String]) -> Result<RecordBatch> {
-    let seen = |&code: &usize| state.counts[code].events > 0;
-    let mut codes: Vec<usize> = (0..state.counts.len()).filter(seen).collect();
-    codes.sort_by(|&a, &b| {
-        state.counts[b].events.cmp(&state.counts[a].events).then_with(|| names[a].as_bytes().cmp(names[b].as_bytes()))
-    });
-    let column =
-        |name: &str, value: fn(&Counts) -> u64| counts(name, codes.iter().map(|&code| value(&state.counts[code])));
+pub fn table(mut state: State, names: &[String]) -> Result<RecordBatch> {
+    let all = state.take_counts();
+    let mut codes: Vec<usize> = (0..all.len()).filter(|&code| all[code].events > 0).collect();
+    codes
+        .sort_by(|&a, &b| all[b].events.cmp(&all[a].events).then_with(|| names[a].as_bytes().cmp(names[b].as_bytes())));
+    let column = |name: &str, value: fn(&Counts) -> u64| counts(name, codes.iter().map(|&code| value(&all[code])));
     batch(vec![
         labels("activity", codes.iter().map(|&code| names[code].as_str())),
         column("events", |counts| counts.events),

@@ -42,20 +42,57 @@ impl EdgeTable {
         }
     }
 
+    /// The numbers, counted from 1, of the pairs that end at each event; 0 at the first event of a case, whose places
+    /// are `firsts`. Codes must be below what room was made for.
+    pub fn number_pairs<I: Iterator<Item = usize>>(
+        &mut self,
+        codes: &[u32],
+        firsts: impl Fn() -> I,
+        numbers: &mut Vec<u32>,
+    ) {
+        numbers.clear();
+        numbers.push(0);
+        if self.stride == 0 {
+            numbers.resize(codes.len(), 0);
+            firsts().for_each(|at| numbers[at] = 1);
+            for (number, pair) in numbers[1..].iter_mut().zip(codes.windows(2)) {
+                *number = if *number == 1 { 0 } else { self.number(pair[0], pair[1]) as u32 + 1 };
+            }
+            numbers[0] = 0;
+            return;
+        }
+        let (stride, dense) = (self.stride, &self.dense);
+        numbers.extend(codes.windows(2).map(|pair| dense[pair[0] as usize * stride + pair[1] as usize]));
+        // All pairs were looked up, also those across two cases. What is 0 now and no such pair is a new edge.
+        firsts().for_each(|at| numbers[at] = 1);
+        if numbers.contains(&0) {
+            for (number, pair) in numbers[1..].iter_mut().zip(codes.windows(2)).filter(|(number, _)| **number == 0) {
+                *number = self.number(pair[0], pair[1]) as u32 + 1;
+            }
+        }
+        firsts().for_each(|at| numbers[at] = 0);
+    }
+
     /// The number of the edge, a new one if it was not seen before. Codes must be below what room was made for.
     #[inline]
     pub fn number(&mut self, source: u32, target: u32) -> usize {
         if self.stride > 0 {
-            let slot = &mut self.dense[source as usize * self.stride + target as usize];
-            if *slot == 0 {
-                self.pairs.push((source, target));
-                *slot = self.pairs.len() as u32;
-            }
-            return *slot as usize - 1;
+            let at = source as usize * self.stride + target as usize;
+            let known = self.dense[at] as usize;
+            return if known > 0 { known - 1 } else { self.first_sight(at, source, target) };
         }
         self.number_sparse(source, target)
     }
 
+    #[cold]
+    #[inline(never)]
+    fn first_sight(&mut self, at: usize, source: u32, target: u32) -> usize {
+        self.pairs.push((source, target));
+        self.dense[at] = self.pairs.len() as u32;
+        self.pairs.len() - 1
+    }
+
+    #[inline(never)]
     fn number_sparse(&mut self, source: u32, target: u32) -> usize {
         let (pairs, hash) = (&self.pairs, pair_hash((source, target)));
         if let Some(&edge) = self.sparse.find(hash, |&edge| pairs[edge as usize] == (source, target)) {

@@ -1,52 +1,16 @@
-//! Gaps per edge: kept one by one where percentiles are asked for, summed up where not.
+//! Gaps per edge: sorted by edge batch by batch, then summed up and, where percentiles are asked for, kept.
+//!
+//! Writing every gap straight to its edge costs a miss of the cache, of the address translation, or a wrong guess for
+//! nearly every event. So the gaps of a batch are brought together by edge first, by a counting sort without branches
+//! that stays in the cache, and each edge takes its gaps in one go. With very many edges a batch has few gaps of each:
+//! then they gather over many batches before they are sorted.
 
 use super::EdgeTable;
+use super::edge::EdgeState;
+use super::gathered::Gathered;
 use crate::cases::batch::CaseBatch;
 use crate::error::{Error, Result};
 use crate::log::spec::Negative;
-use crate::stats::moments::Moments;
-
-/// What is known of one edge.
-#[derive(Default)]
-pub struct EdgeState {
-    /// Adjacent pairs.
-    pub count: u64,
-    /// Cases with one.
-    pub cases: u64,
-    /// Gaps below zero.
-    pub negatives: u64,
-    last_case: u64,
-    /// Gaps, block after block; all but the last are full.
-    pub blocks: Vec<Vec<i64>>,
-    open: Vec<i64>,
-    /// Sums, where gaps are not kept.
-    pub moments: Moments,
-}
-
-/// A block starts small, for there may be very many edges, and grows, for some have most of the gaps.
-const FIRST_BLOCK: usize = 16;
-const LAST_BLOCK: usize = 16 * 1024;
-
-impl EdgeState {
-    #[inline]
-    fn keep(&mut self, gap: i64) {
-        if self.open.len() == self.open.capacity() {
-            let room = (self.open.capacity() * 2).clamp(FIRST_BLOCK, LAST_BLOCK);
-            let full = std::mem::replace(&mut self.open, Vec::with_capacity(room));
-            if !full.is_empty() {
-                self.blocks.push(full);
-            }
-        }
-        self.open.push(gap);
-    }
-
-    /// Hands over all gaps kept.
-    pub fn take_blocks(&mut self) -> Vec<Vec<i64>> {
-        let mut blocks = std::mem::take(&mut self.blocks);
-        blocks.push(std::mem::take(&mut self.open));
-        blocks
-    }
-}
 
 /// How much of each gap is remembered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,19 +27,58 @@ pub enum Detail {
 pub struct State {
     /// Numbers of the edges.
     pub table: EdgeTable,
-    /// By edge number.
-    pub edges: Vec<EdgeState>,
-    /// Gaps kept, of all edges.
-    pub kept: u64,
+    edges: Vec<EdgeState>,
+    kept: u64,
     detail: Detail,
     negative: Negative,
+    /// Cases so far. The first is 1, so that 0 is none.
     case: u64,
+    numbers: Vec<u32>,
+    gaps: Vec<i64>,
+    slots: Vec<Slot>,
+    sorted: Vec<i64>,
+    gathered: Gathered,
 }
+
+/// Where an edge's next gap goes, and in how many cases of the batch the edge was seen.
+#[derive(Clone, Copy, Default)]
+struct Slot {
+    next: u32,
+    last_case: u32,
+    cases: u32,
+}
+
+/// Up to this many edges, gaps are sorted batch by batch: the slots of all edges are run through for each.
+const MAX_SORTED_EDGES: usize = 16 * 1024;
 
 impl State {
     /// A state that keeps as much as `detail` says.
     pub fn new(detail: Detail, negative: Negative) -> State {
-        State { table: EdgeTable::default(), edges: Vec::new(), kept: 0, detail, negative, case: 0 }
+        State {
+            table: EdgeTable::default(),
+            edges: Vec::new(),
+            kept: 0,
+            detail,
+            negative,
+            case: 0,
+            numbers: Vec::new(),
+            gaps: Vec::new(),
+            slots: Vec::new(),
+            sorted: Vec::new(),
+            gathered: Gathered::default(),
+        }
+    }
+
+    /// Bytes held.
+    pub fn size_bytes(&self) -> usize {
+        let edges = self.table.pairs().len() * (size_of::<EdgeState>() + size_of::<Slot>() + 16);
+        self.kept as usize * 8 + edges + self.gathered.size_bytes()
+    }
+
+    /// Hands over what is known, by edge number. Empty where only edges were looked at.
+    pub fn take_edges(&mut self) -> Vec<EdgeState> {
+        self.take_gathered();
+        std::mem::take(&mut self.edges)
     }
 
     /// Takes in some cases.
@@ -84,73 +87,103 @@ impl State {
     /// INVALID_DATA for a gap below zero, if those are not allowed.
     pub fn fold(&mut self, batch: &CaseBatch<'_>) -> Result<()> {
         let (from, to) = (batch.offsets[0] as usize, batch.offsets[batch.cases()] as usize);
-        let highest = batch.codes[from..to].iter().max().map_or(0, |&code| code as usize + 1);
+        let codes = &batch.codes[from..to];
+        let highest = codes.iter().max().map_or(0, |&code| code as usize + 1);
         self.table.make_room(highest);
-        match (batch.starts, self.detail) {
-            (_, Detail::Edges) => {
-                for i in 0..batch.cases() {
-                    batch.codes[batch.events(i)].windows(2).for_each(|pair| {
-                        self.table.number(pair[0], pair[1]);
-                    });
-                }
-                Ok(())
-            }
-            (None, _) => {
-                (0..batch.cases())
-                    .for_each(|i| self.fold_case(&batch.codes[batch.events(i)], &batch.times[batch.events(i)]));
-                Ok(())
-            }
-            (Some(starts), _) => (0..batch.cases()).try_for_each(|i| {
-                let events = batch.events(i);
-                self.fold_intervals(&batch.codes[events.clone()], &batch.times[events.clone()], &starts[events])
-            }),
+        let firsts = || batch.offsets[..batch.cases()].iter().map(|&at| at as usize - from);
+        self.table.number_pairs(codes, firsts, &mut self.numbers);
+        if self.detail == Detail::Edges {
+            return Ok(());
         }
-    }
-
-    #[inline]
-    fn fold_case(&mut self, codes: &[u32], times: &[i64]) {
-        self.case += 1;
-        for (codes, times) in codes.windows(2).zip(times.windows(2)) {
-            self.add(codes[0], codes[1], times[1] - times[0]);
+        self.edges.resize_with(self.table.pairs().len(), EdgeState::default);
+        match batch.starts {
+            None => gaps_between(&batch.times[from..to], &mut self.gaps),
+            Some(starts) => self.gaps_between_intervals(&batch.times[from..to], &starts[from..to])?,
         }
-    }
-
-    fn fold_intervals(&mut self, codes: &[u32], times: &[i64], starts: &[i64]) -> Result<()> {
-        self.case += 1;
-        for (i, pair) in codes.windows(2).enumerate() {
-            let gap = starts[i + 1] - times[i];
-            let kept = if gap < 0 && self.negative == Negative::Zero { 0 } else { gap };
-            if gap < 0 && self.negative == Negative::Error {
-                let text = format!(
-                    "an event starts {} ticks before the one before it in its case ends; pass negative=\"keep\" or \"zero\" to accept overlaps",
-                    -gap
-                );
-                return Err(Error::data(text).with("column", "start_timestamp"));
+        if self.table.pairs().len() <= MAX_SORTED_EDGES {
+            self.take_gathered();
+            self.sort();
+        } else {
+            self.gathered.add(&self.numbers, &self.gaps, self.case);
+            if self.gathered.is_full(self.edges.len()) {
+                self.take_gathered();
             }
-            let edge = self.add(pair[0], pair[1], kept);
-            self.edges[edge].negatives += u64::from(gap < 0);
+        }
+        self.case += batch.cases() as u64;
+        if self.detail == Detail::Gaps {
+            self.kept += (to - from - batch.cases()) as u64;
         }
         Ok(())
     }
 
-    #[inline]
-    fn add(&mut self, source: u32, target: u32, gap: i64) -> usize {
-        let number = self.table.number(source, target);
-        if number == self.edges.len() {
-            self.edges.push(EdgeState::default());
+    /// Gaps from the end of one event to the start of the next.
+    fn gaps_between_intervals(&mut self, times: &[i64], starts: &[i64]) -> Result<()> {
+        self.gaps.clear();
+        self.gaps.resize(times.len(), 0);
+        for i in 1..times.len() {
+            if self.numbers[i] == 0 {
+                continue;
+            }
+            let gap = starts[i] - times[i - 1];
+            self.gaps[i] = gap;
+            if gap >= 0 {
+                continue;
+            }
+            self.edges[self.numbers[i] as usize - 1].negatives += 1;
+            match self.negative {
+                Negative::Keep => {}
+                Negative::Zero => self.gaps[i] = 0,
+                Negative::Error => {
+                    let text = format!(
+                        "an event starts {} ticks before the one before it in its case ends; pass negative=\"keep\" or \"zero\" to accept overlaps",
+                        -gap
+                    );
+                    return Err(Error::data(text).with("column", "start_timestamp"));
+                }
+            }
         }
-        let edge = &mut self.edges[number];
-        edge.count += 1;
-        if edge.last_case != self.case {
-            edge.last_case = self.case;
-            edge.cases += 1;
-        }
-        if self.detail == Detail::Gaps {
-            edge.keep(gap);
-            self.kept += 1;
-        } else {
-            edge.moments.push(gap);
-        }
-        number
+        Ok(())
     }
+
+    /// Brings the gaps of the batch together by edge and hands each edge its own.
+    fn sort(&mut self) {
+        let State { numbers, gaps, slots, sorted, edges, .. } = self;
+        slots.clear();
+        slots.resize(edges.len() + 1, Slot::default());
+        numbers.iter().for_each(|&number| slots[number as usize].next += 1);
+        let mut at = 0;
+        for slot in slots.iter_mut() {
+            at += slot.next;
+            slot.next = at - slot.next;
+        }
+        sorted.resize(numbers.len(), 0);
+        let mut case = 0;
+        for (&number, &gap) in numbers.iter().zip(gaps.iter()) {
+            // Number 0 is the first event of a case, which has no gap: what goes to its slot is never looked at.
+            case += u32::from(number == 0);
+            let slot = &mut slots[number as usize];
+            slot.cases += u32::from(slot.last_case != case);
+            slot.last_case = case;
+            sorted[slot.next as usize] = gap;
+            slot.next += 1;
+        }
+        for (pair, edge) in slots.windows(2).zip(edges) {
+            let (from, to) = (pair[0].next as usize, pair[1].next as usize);
+            if to > from {
+                edge.take(&sorted[from..to], u64::from(pair[1].cases), self.detail == Detail::Gaps);
+            }
+        }
+    }
+
+    fn take_gathered(&mut self) {
+        let (edges, keep) = (&mut self.edges, self.detail == Detail::Gaps);
+        self.gathered.drain(|number, gaps, cases| edges[number as usize - 1].take(gaps, cases, keep));
+    }
+}
+
+/// Gaps from each event to the next; what stands at the first event of a case is no gap.
+fn gaps_between(times: &[i64], gaps: &mut Vec<i64>) {
+    gaps.clear();
+    gaps.push(0);
+    gaps.extend(times.windows(2).map(|pair| pair[1].wrapping_sub(pair[0])));
 }

@@ -6,11 +6,13 @@
 //! (R type 7) of the gaps are exact. Rows come by count (most first), then source, then target.
 //! Sum of counts = events - cases.
 //!
-//! Cost: O(events): one look-up in a dense table (a hash table above 512 activities) and, where percentiles are asked
-//! for, one gap of 8 bytes kept per event; at the end one selection per edge and percentile.
+//! Cost: O(events): one look-up in a dense table (a hash table above 512 activities), one move to the gaps of the edge,
+//! and where percentiles are asked for 8 bytes kept per event and two more looks at them at the end.
 
+mod edge;
 mod edges;
 mod fold;
+mod gathered;
 mod table;
 
 pub use edges::EdgeTable;

@@ -5,13 +5,14 @@ use std::sync::PoisonError;
 
 use arrow_array::RecordBatch;
 
+use super::edge::EdgeState;
 use super::{EdgeTable, State};
 use crate::context::Context;
 use crate::error::Result;
 use crate::measure::columns::{batch, counts, labels};
 use crate::measure::statistics::{Description, float_field, floats, spread};
-use crate::stats::moments::Moments;
 use crate::stats::quantile::Percentile;
+use crate::stats::ranks::Ranks;
 use crate::units::{Unit, ratio};
 use crate::workers;
 
@@ -25,59 +26,43 @@ pub struct Edge {
     gaps: Description,
 }
 
-/// The parts of one edge in the threads' states.
-struct Parts {
-    pair: (u32, u32),
-    count: u64,
-    cases: u64,
-    negatives: u64,
-    moments: Moments,
-    blocks: Vec<Vec<i64>>,
-}
-
 /// Merges the threads' states and describes the gaps of every edge.
 ///
 /// # Errors
 /// CANCELLED.
 pub fn finish(states: Vec<State>, asked: &[Percentile], unit: Unit, context: &Context) -> Result<Vec<Edge>> {
+    let mut merged = merge(states);
+    // The heaviest edges first, so that no thread is left with one at the end.
+    merged.sort_by_cached_key(|(pair, edge)| (std::cmp::Reverse(edge.moments.n()), *pair));
+    let cells: Vec<Mutex<((u32, u32), EdgeState)>> = merged.into_iter().map(Mutex::new).collect();
+    workers::for_each_with(context, cells.len(), Ranks::default, |space, i| {
+        // Taken out, so that its gaps are gone when it is described.
+        let (pair, edge) = std::mem::take(&mut *cells[i].lock().unwrap_or_else(PoisonError::into_inner));
+        let gaps = Description::of_moments(edge.moments, &edge.blocks(), asked, unit, space);
+        let (source, target) = pair;
+        let (count, cases, negatives) = (edge.moments.n(), edge.cases, edge.negatives);
+        Ok(Edge { source, target, count, cases, negatives, gaps })
+    })
+}
+
+fn merge(states: Vec<State>) -> Vec<((u32, u32), EdgeState)> {
     let mut numbers = EdgeTable::default();
-    let mut parts: Vec<Parts> = Vec::new();
+    let mut merged: Vec<((u32, u32), EdgeState)> = Vec::new();
     for mut state in states {
         let codes = state.table.pairs().iter().map(|&(a, b)| a.max(b) as usize + 1).max().unwrap_or(0);
         numbers.make_room(codes);
-        for (local, &(source, target)) in state.table.pairs().iter().enumerate() {
-            let number = numbers.number(source, target);
-            if number == parts.len() {
-                let pair = (source, target);
-                let (moments, blocks) = (Moments::default(), Vec::new());
-                parts.push(Parts { pair, count: 0, cases: 0, negatives: 0, moments, blocks });
+        let edges = state.take_edges();
+        let edges = edges.into_iter().map(Some).chain(std::iter::repeat_with(|| None));
+        for (&pair, edge) in state.table.pairs().iter().zip(edges) {
+            let number = numbers.number(pair.0, pair.1);
+            match (merged.get_mut(number), edge) {
+                (None, edge) => merged.push((pair, edge.unwrap_or_default())),
+                (Some((_, known)), Some(edge)) => known.merge(edge),
+                (Some(_), None) => {}
             }
-            let Some(edge) = state.edges.get_mut(local) else { continue };
-            let part = &mut parts[number];
-            part.count += edge.count;
-            part.cases += edge.cases;
-            part.negatives += edge.negatives;
-            part.moments.merge(&edge.moments);
-            part.blocks.append(&mut edge.take_blocks());
         }
     }
-    // The heaviest edges first, so that no thread is left with one at the end.
-    parts.sort_by(|a, b| b.count.cmp(&a.count).then(a.pair.cmp(&b.pair)));
-    let cells: Vec<Mutex<Option<Parts>>> = parts.into_iter().map(|part| Mutex::new(Some(part))).collect();
-    let describe = |i: usize| -> Result<Option<Edge>> {
-        let part = cells[i].lock().unwrap_or_else(PoisonError::into_inner).take();
-        Ok(part.map(|part| {
-            let mut gaps: Vec<i64> = Vec::with_capacity(part.blocks.iter().map(Vec::len).sum());
-            part.blocks.into_iter().for_each(|block| gaps.extend_from_slice(&block));
-            let gaps = match gaps.is_empty() {
-                true => Description { moments: part.moments, percentiles: Vec::new() },
-                false => Description::of(&mut gaps, asked, unit),
-            };
-            let (source, target) = part.pair;
-            Edge { source, target, count: part.count, cases: part.cases, negatives: part.negatives, gaps }
-        }))
-    };
-    Ok(workers::for_each(context, cells.len(), describe)?.into_iter().flatten().collect())
+    merged
 }
 
 /// The dfg table.

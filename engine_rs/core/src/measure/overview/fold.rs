@@ -33,7 +33,10 @@ impl State {
     /// INVALID_DATA where times lie further apart than their unit can count: no difference of them may overflow.
     pub fn fold(&mut self, batch: &CaseBatch<'_>, with_ties: bool) -> Result<()> {
         let (from, to) = (batch.offsets[0] as usize, batch.offsets[batch.cases()] as usize);
-        let (low, high) = range(&batch.times[from..to]);
+        // The events of a case are in order: its first and last are its extremes.
+        let firsts = batch.offsets[..batch.cases()].iter().map(|&at| batch.times[at as usize]);
+        let lasts = batch.offsets[1..].iter().map(|&end| batch.times[end as usize - 1]);
+        let (low, high) = (firsts.min().unwrap_or(i64::MAX), lasts.max().unwrap_or(i64::MIN));
         let (start_low, start_high) = batch.starts.map_or((low, high), |starts| range(&starts[from..to]));
         let (first, last) = (low.min(start_low), high.max(start_high));
         if to > from && last.checked_sub(first).is_none() {
@@ -47,13 +50,30 @@ impl State {
         self.first = self.first.min(if batch.starts.is_some() { start_low } else { low });
         self.last = self.last.max(high);
         if with_ties {
-            for i in 0..batch.cases() {
-                let ties = batch.times[batch.events(i)].windows(2).filter(|pair| pair[0] == pair[1]).count();
-                self.tied_pairs += ties as u64;
-                self.cases_with_ties += u64::from(ties > 0);
-            }
+            self.count_ties(batch);
         }
         Ok(())
+    }
+
+    /// Looks for equal neighbours whatever their case, since there are few, and then for their case.
+    fn count_ties(&mut self, batch: &CaseBatch<'_>) {
+        let from = batch.offsets[0] as usize;
+        let (mut case, mut last_tied) = (0, usize::MAX);
+        let times = &batch.times[from..batch.offsets[batch.cases()] as usize];
+        for (i, pair) in times.windows(2).enumerate() {
+            if pair[0] != pair[1] {
+                continue;
+            }
+            let second = from + i + 1;
+            while batch.offsets[case + 1] as usize <= second {
+                case += 1;
+            }
+            if batch.offsets[case] as usize != second {
+                self.tied_pairs += 1;
+                self.cases_with_ties += u64::from(last_tied != case);
+                last_tied = case;
+            }
+        }
     }
 
     /// Adds what another thread has seen.

@@ -1,73 +1,83 @@
-//! The threads' sequences become one list: split by hash, each part merged on its own.
+//! From the threads' sequences to those of the whole log, part by part.
+
+use std::sync::{Mutex, PoisonError};
 
 use super::State;
-use super::fold::Sequences;
+use super::fold::{Follower, PARTS, Part};
+use super::sequences::Sequences;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::workers;
 
 /// The distinct sequences of the whole log. A variant's number counts through the parts.
 pub struct Merged {
-    parts: Vec<Sequences>,
+    parts: Vec<MergedPart>,
     first: Vec<u32>,
-    /// Per thread: the number of each of its own sequences.
-    pub numbers: Vec<Vec<u32>>,
+    /// Cases folded, per thread.
+    pub cases_of_threads: Vec<u64>,
 }
 
-const PARTS: usize = 64;
+/// One part of the range of hashes.
+pub struct MergedPart {
+    /// The distinct sequences.
+    pub sequences: Sequences,
+    /// Per thread, which of its cases follow which of them.
+    pub followers: Vec<Vec<Follower>>,
+}
 
 impl Merged {
     /// Merges the sequences of all threads.
     ///
     /// # Errors
     /// CANCELLED; UNSUPPORTED beyond 2^32 variants.
-    pub fn new(states: &mut [State], context: &Context) -> Result<Merged> {
-        if let [only] = states {
-            let sequences = std::mem::take(&mut only.sequences);
-            let numbers = vec![(0..sequences.len() as u32).collect()];
-            return Ok(Merged { parts: vec![sequences], first: vec![0], numbers });
+    pub fn new(states: Vec<State>, context: &Context) -> Result<Merged> {
+        let keep_cases = states.iter().any(|state| state.keep_cases);
+        let cases_of_threads = states.iter().map(|state| state.cases).collect();
+        let mut by_part: Vec<Mutex<Vec<Part>>> = (0..PARTS).map(|_| Mutex::default()).collect();
+        for state in states {
+            for (cell, part) in by_part.iter_mut().zip(state.parts) {
+                cell.get_mut().unwrap_or_else(PoisonError::into_inner).push(part);
+            }
         }
-        let lists: Vec<&Sequences> = states.iter().map(|state| &state.sequences).collect();
-        let split: Vec<Vec<Vec<u32>>> = workers::for_each(context, lists.len(), |i| Ok(by_part(lists[i])))?;
-        let merged = workers::for_each(context, PARTS, |part| Ok(merge_part(&lists, &split, part)))?;
-        let mut numbers: Vec<Vec<u32>> = lists.iter().map(|list| vec![0; list.len()]).collect();
+        let parts = workers::for_each(context, PARTS, |part| {
+            let threads = std::mem::take(&mut *by_part[part].lock().unwrap_or_else(PoisonError::into_inner));
+            Ok(merge(threads, keep_cases))
+        })?;
         let mut first = Vec::with_capacity(PARTS);
         let mut next = 0u32;
-        let mut parts = Vec::with_capacity(PARTS);
-        for (part, (sequences, local)) in merged.into_iter().enumerate() {
-            for (thread, places) in local.into_iter().enumerate() {
-                for (&own, place) in split[thread][part].iter().zip(places) {
-                    numbers[thread][own as usize] = next + place;
-                }
-            }
+        for part in &parts {
             first.push(next);
-            let count = u32::try_from(sequences.len()).ok().and_then(|count| next.checked_add(count));
+            let count = u32::try_from(part.sequences.len()).ok().and_then(|count| next.checked_add(count));
             next = count.ok_or_else(|| Error::unsupported("more than 2^32 distinct variants"))?;
-            parts.push(sequences);
         }
-        Ok(Merged { parts, first, numbers })
+        Ok(Merged { parts, first, cases_of_threads })
     }
 
     /// How many variants there are.
     pub fn count(&self) -> usize {
-        self.parts.iter().map(Sequences::len).sum()
+        self.parts.iter().map(|part| part.sequences.len()).sum()
     }
 
     /// Cases that follow variant `number`.
     pub fn cases(&self, number: u32) -> u64 {
         let (part, own) = self.place(number);
-        self.parts[part].cases[own as usize]
+        self.parts[part].sequences.cases[own as usize]
     }
 
     /// The sequence of variant `number`, as written by `write_codes`.
     pub fn sequence(&self, number: u32) -> &[u8] {
         let (part, own) = self.place(number);
-        self.parts[part].get(own)
+        self.parts[part].sequences.get(own)
     }
 
     /// Cases by variant number.
     pub fn all_cases(&self) -> impl Iterator<Item = u64> + '_ {
-        self.parts.iter().flat_map(|part| part.cases.iter().copied())
+        self.parts.iter().flat_map(|part| part.sequences.cases.iter().copied())
+    }
+
+    /// Every part with the number of its first variant.
+    pub fn parts(&self) -> impl Iterator<Item = (u32, &MergedPart)> {
+        self.first.iter().copied().zip(&self.parts)
     }
 
     fn place(&self, number: u32) -> (usize, u32) {
@@ -76,22 +86,22 @@ impl Merged {
     }
 }
 
-/// The numbers of a thread's sequences, by part.
-fn by_part(sequences: &Sequences) -> Vec<Vec<u32>> {
-    let mut parts = vec![Vec::new(); PARTS];
-    for (number, &hash) in sequences.hashes.iter().enumerate() {
-        parts[(hash >> 58) as usize].push(number as u32);
+/// One part of all threads as one list. The first thread's numbers stay, the others' are looked up.
+fn merge(threads: Vec<Part>, keep_cases: bool) -> MergedPart {
+    let mut merged: Option<Sequences> = None;
+    let mut followers = Vec::with_capacity(threads.len());
+    for mut part in threads {
+        part.finish(keep_cases);
+        match &mut merged {
+            None => merged = Some(part.sequences),
+            Some(merged) => {
+                let own = &part.sequences;
+                let add = |number: usize| merged.add(own.hashes[number], own.get(number as u32), own.cases[number]);
+                let numbers: Vec<u32> = (0..own.len()).map(add).collect();
+                part.followers.iter_mut().for_each(|follower| follower.number = numbers[follower.number as usize]);
+            }
+        }
+        followers.push(part.followers);
     }
-    parts
-}
-
-/// One part's sequences of all threads as one list, and where each thread's own went.
-fn merge_part(lists: &[&Sequences], split: &[Vec<Vec<u32>>], part: usize) -> (Sequences, Vec<Vec<u32>>) {
-    let mut merged = Sequences::default();
-    let places = lists.iter().zip(split).map(|(list, split)| {
-        let add = |&own: &u32| merged.add(list.hashes[own as usize], list.get(own), list.cases[own as usize]);
-        split[part].iter().map(add).collect()
-    });
-    let places = places.collect();
-    (merged, places)
+    MergedPart { sequences: merged.unwrap_or_default(), followers }
 }

@@ -1,159 +1,176 @@
-//! Distinct sequences of one thread, and which one each case follows.
+//! The sequence of every case, put aside by hash and counted part by part.
+//!
+//! A table of all sequences does not fit the cache, and one look-up per case in it would cost more than everything else
+//! a case needs. So a case only appends its sequence to the part its hash belongs to. A part is counted when it has
+//! grown as large as its table, and at the end: its table fits the cache while that lasts.
 
-use hashbrown::HashTable;
-
+use super::sequences::{Sequences, write_codes};
 use crate::cases::batch::CaseBatch;
+use crate::error::{Error, Result};
 use crate::hash;
 
-/// Distinct sequences in the order of first sight.
+/// Parts of the range of hashes.
+pub const PARTS: usize = 128;
+
+/// The part of a hash: not by its low bits nor by its highest, which the tables use.
+#[inline]
+fn part_of(hash: u64) -> usize {
+    (hash >> 32) as usize % PARTS
+}
+
+/// Which case follows which sequence.
+#[derive(Clone, Copy)]
+pub struct Follower {
+    /// Number of the case among those of its thread, in the order in which they were folded.
+    pub case: u32,
+    /// Number of its sequence in the part.
+    pub number: u32,
+}
+
+/// What one thread has seen of one part.
 #[derive(Default)]
-pub struct Sequences {
-    slots: HashTable<(u64, u32)>,
-    /// Hash by number.
-    pub hashes: Vec<u64>,
-    /// Cases by number.
-    pub cases: Vec<u64>,
-    ends: Vec<usize>,
-    bytes: Vec<u8>,
+pub struct Part {
+    /// Not counted yet: hash, case, length and bytes of one sequence after the other.
+    raw: Vec<u8>,
+    records: usize,
+    /// Counted.
+    pub sequences: Sequences,
+    /// The cases that were counted, where cases are kept.
+    pub followers: Vec<Follower>,
 }
 
-impl Sequences {
-    /// The number of a sequence (its bytes as written by [`write_codes`]) that `cases` more cases follow.
+const HEAD: usize = 16;
+
+/// A part with less than this to count is left alone.
+const FEW_BYTES: usize = 64 * 1024;
+
+impl Part {
     #[inline]
-    pub fn add(&mut self, hash: u64, sequence: &[u8], cases: u64) -> u32 {
-        let (ends, bytes) = (&self.ends, &self.bytes);
-        let same = |&(known, number): &(u64, u32)| known == hash && stretch(ends, bytes, number) == sequence;
-        if let Some(&(_, number)) = self.slots.find(hash, same) {
-            self.cases[number as usize] += cases;
-            return number;
+    fn push(&mut self, hash: u64, case: u32, sequence: &[u8], keep_cases: bool) {
+        let mut head = [0u8; HEAD];
+        head[..8].copy_from_slice(&hash.to_le_bytes());
+        head[8..12].copy_from_slice(&case.to_le_bytes());
+        head[12..].copy_from_slice(&(sequence.len() as u32).to_le_bytes());
+        if sequence.len() <= HEAD {
+            // Nearly all are short: two lengths known beforehand are copied without a call, and the rest cut off.
+            let mut record = [0u8; 2 * HEAD];
+            record[..HEAD].copy_from_slice(&head);
+            record[HEAD..].iter_mut().zip(sequence).for_each(|(to, &byte)| *to = byte);
+            self.raw.extend_from_slice(&record);
+            self.raw.truncate(self.raw.len() - HEAD + sequence.len());
+        } else {
+            self.raw.extend_from_slice(&head);
+            self.raw.extend_from_slice(sequence);
         }
-        let number = self.cases.len() as u32;
-        self.slots.insert_unique(hash, (hash, number), |&(hash, _)| hash);
-        self.hashes.push(hash);
-        self.cases.push(cases);
-        self.bytes.extend_from_slice(sequence);
-        self.ends.push(self.bytes.len());
-        number
-    }
-
-    /// The bytes of sequence `number`.
-    #[inline]
-    pub fn get(&self, number: u32) -> &[u8] {
-        stretch(&self.ends, &self.bytes, number)
-    }
-
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.cases.len()
-    }
-
-    /// Bytes held.
-    pub fn size_bytes(&self) -> usize {
-        self.bytes.len() + self.len() * (8 + 8 + 8 + 16)
-    }
-}
-
-#[inline]
-fn stretch<'a>(ends: &[usize], bytes: &'a [u8], number: u32) -> &'a [u8] {
-    let from = if number == 0 { 0 } else { ends[number as usize - 1] };
-    &bytes[from..ends[number as usize]]
-}
-
-/// Appends codes as LEB128: one byte each below 128.
-#[inline]
-pub fn write_codes(codes: &[u32], bytes: &mut Vec<u8>) {
-    if codes.iter().all(|&code| code < 0x80) {
-        bytes.extend(codes.iter().map(|&code| code as u8));
-        return;
-    }
-    for &code in codes {
-        let mut rest = code;
-        while rest >= 0x80 {
-            bytes.push(rest as u8 | 0x80);
-            rest >>= 7;
+        self.records += 1;
+        if self.raw.len() >= FEW_BYTES && self.raw.len() >= self.sequences.size_bytes() {
+            self.count(keep_cases);
         }
-        bytes.push(rest as u8);
     }
-}
 
-/// Reads what [`write_codes`] wrote.
-pub fn read_codes(bytes: &[u8]) -> impl Iterator<Item = u32> + '_ {
-    let mut rest = bytes.iter();
-    std::iter::from_fn(move || {
-        let (mut code, mut shift) = (0u32, 0);
-        loop {
-            let &byte = rest.next()?;
-            code |= u32::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Some(code);
+    #[cold]
+    fn count(&mut self, keep_cases: bool) {
+        let (sequences, followers) = (&mut self.sequences, &mut self.followers);
+        sequences.reserve(self.records, self.raw.len() - self.records * HEAD);
+        followers.reserve(if keep_cases { self.records } else { 0 });
+        for_each_record(&self.raw, |hash, case, sequence| {
+            let number = sequences.add(hash, sequence, 1);
+            if keep_cases {
+                followers.push(Follower { case, number });
             }
-            shift += 7;
-        }
-    })
+        });
+        self.raw.clear();
+        self.records = 0;
+    }
+
+    /// Counts what is left, and gives back the space that took.
+    pub fn finish(&mut self, keep_cases: bool) {
+        self.count(keep_cases);
+        self.raw = Vec::new();
+    }
+
+    fn size_bytes(&self) -> usize {
+        self.raw.len() + self.sequences.size_bytes() + self.followers.len() * size_of::<Follower>()
+    }
+}
+
+fn for_each_record(raw: &[u8], mut take: impl FnMut(u64, u32, &[u8])) {
+    let mut rest = raw;
+    while let Some((head, after)) = rest.split_first_chunk::<HEAD>() {
+        let (mut hash, mut case, mut length) = ([0; 8], [0; 4], [0; 4]);
+        hash.copy_from_slice(&head[..8]);
+        case.copy_from_slice(&head[8..12]);
+        length.copy_from_slice(&head[12..]);
+        let (sequence, after) = after.split_at(u32::from_le_bytes(length) as usize);
+        take(u64::from_le_bytes(hash), u32::from_le_bytes(case), sequence);
+        rest = after;
+    }
 }
 
 /// What one thread has seen.
-#[derive(Default)]
 pub struct State {
-    /// The distinct sequences.
-    pub sequences: Sequences,
-    /// Sequence number per case, where cases are kept.
-    pub of_case: Vec<u32>,
-    keep_cases: bool,
+    /// By part.
+    pub parts: Vec<Part>,
+    /// Cases folded.
+    pub cases: u64,
+    /// Whether it is remembered which case follows which sequence.
+    pub keep_cases: bool,
     bytes: Vec<u8>,
-    ends: Vec<u32>,
-    hashes: Vec<u64>,
+    ends: Vec<usize>,
 }
 
 impl State {
     /// A state; `keep_cases` remembers the sequence of every case.
     pub fn new(keep_cases: bool) -> State {
-        State { keep_cases, ..State::default() }
+        let parts = (0..PARTS).map(|_| Part::default()).collect();
+        State { parts, cases: 0, keep_cases, bytes: Vec::new(), ends: Vec::new() }
     }
 
     /// Takes in some cases.
-    pub fn fold(&mut self, batch: &CaseBatch<'_>) {
-        // Hashes of the whole batch first: the look-ups that follow are then independent of each other, and the
-        // processor can have several of their cache misses under way at once.
-        self.bytes.clear();
-        self.ends.clear();
-        self.hashes.clear();
-        for i in 0..batch.cases() {
-            let from = self.bytes.len();
-            write_codes(&batch.codes[batch.events(i)], &mut self.bytes);
-            self.ends.push(self.bytes.len() as u32);
-            self.hashes.push(hash::of_bytes(&self.bytes[from..]));
+    ///
+    /// # Errors
+    /// UNSUPPORTED beyond 2^32 cases in a thread, or for a sequence of 4 GiB.
+    pub fn fold(&mut self, batch: &CaseBatch<'_>) -> Result<()> {
+        let first = match u32::try_from(self.cases + batch.cases() as u64) {
+            Ok(_) => self.cases as u32,
+            Err(_) if !self.keep_cases => 0,
+            Err(_) => return Err(Error::unsupported("more than 2^32 cases in one thread with variants listed")),
+        };
+        self.write(batch);
+        if u32::try_from(self.bytes.len()).is_err() {
+            return Err(Error::unsupported("a batch of cases with sequences beyond 4 GiB"));
         }
         let mut from = 0;
-        for (&end, &hash) in self.ends.iter().zip(&self.hashes) {
-            let number = self.sequences.add(hash, &self.bytes[from..end as usize], 1);
-            from = end as usize;
-            if self.keep_cases {
-                self.of_case.push(number);
-            }
+        for (case, &end) in self.ends.iter().enumerate() {
+            let sequence = &self.bytes[from..end];
+            let hash = hash::of_bytes(sequence);
+            self.parts[part_of(hash)].push(hash, first.wrapping_add(case as u32), sequence, self.keep_cases);
+            from = end;
+        }
+        self.cases += batch.cases() as u64;
+        Ok(())
+    }
+
+    /// The bytes of every sequence of the batch, and where they end.
+    fn write(&mut self, batch: &CaseBatch<'_>) {
+        let (from, to) = (batch.offsets[0] as usize, batch.offsets[batch.cases()] as usize);
+        let codes = &batch.codes[from..to];
+        self.bytes.clear();
+        self.ends.clear();
+        if codes.iter().fold(0, |all, &code| all | code) < 0x80 {
+            // A code is a byte: the bytes lie as the codes do.
+            self.bytes.extend(codes.iter().map(|&code| code as u8));
+            self.ends.extend(batch.offsets[1..].iter().map(|&end| end as usize - from));
+            return;
+        }
+        for i in 0..batch.cases() {
+            write_codes(&batch.codes[batch.events(i)], &mut self.bytes);
+            self.ends.push(self.bytes.len());
         }
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn codes_of_every_width_come_back() {
-        let codes = [0, 1, 127, 128, 300, 16_383, 16_384, u32::MAX];
-        let mut bytes = Vec::new();
-        write_codes(&codes, &mut bytes);
-        assert_eq!(read_codes(&bytes).collect::<Vec<u32>>(), codes);
-    }
-
-    #[test]
-    fn equal_hashes_of_different_sequences_stay_apart() {
-        let mut sequences = Sequences::default();
-        assert_eq!(sequences.add(7, b"ab", 1), 0);
-        assert_eq!(sequences.add(7, b"ba", 1), 1);
-        assert_eq!(sequences.add(7, b"ab", 2), 0);
-        assert_eq!(sequences.cases, [3, 1]);
-        assert_eq!(sequences.get(1), b"ba");
+    /// Bytes held.
+    pub fn size_bytes(&self) -> usize {
+        self.parts.iter().map(Part::size_bytes).sum()
     }
 }

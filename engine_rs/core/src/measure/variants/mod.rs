@@ -12,6 +12,7 @@
 mod distinct;
 mod fold;
 mod rank;
+mod sequences;
 mod table;
 
 pub use distinct::Merged;

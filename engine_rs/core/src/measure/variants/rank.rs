@@ -3,7 +3,10 @@
 use std::cmp::Ordering;
 
 use super::Merged;
-use super::fold::read_codes;
+use super::sequences::read_codes;
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::workers;
 
 /// The first variants, in order, and the rank of each of them.
 pub struct Ranking {
@@ -17,21 +20,16 @@ const UNRANKED: u32 = u32::MAX;
 
 impl Ranking {
     /// Ranks the first `top` variants (all where none); `label_order` is each activity's place among the sorted labels.
-    pub fn new(variants: &Merged, top: Option<u64>, label_order: &[u32]) -> Ranking {
+    ///
+    /// # Errors
+    /// CANCELLED.
+    pub fn new(variants: &Merged, top: Option<u64>, label_order: &[u32], context: &Context) -> Result<Ranking> {
         let wanted = top.map_or(variants.count(), |top| (top as usize).min(variants.count()));
-        let mut order = candidates(variants, wanted);
-        let compare = |&(a_cases, a): &(u64, u32), &(b_cases, b): &(u64, u32)| {
-            b_cases.cmp(&a_cases).then_with(|| by_labels(variants.sequence(a), variants.sequence(b), label_order))
-        };
-        if wanted < order.len() && wanted > 0 {
-            order.select_nth_unstable_by(wanted - 1, compare);
-        }
+        let mut order = sorted(candidates(variants, wanted), variants, label_order, context)?;
         order.truncate(wanted);
-        order.sort_unstable_by(compare);
-        let order: Vec<u32> = order.into_iter().map(|(_, number)| number).collect();
         let mut ranks = vec![UNRANKED; variants.count()];
         order.iter().enumerate().for_each(|(rank, &number)| ranks[number as usize] = rank as u32);
-        Ranking { order, ranks }
+        Ok(Ranking { order, ranks })
     }
 
     /// The rank of variant `number`, counted from 0, if it is among the ranked.
@@ -40,6 +38,92 @@ impl Ranking {
         let rank = self.ranks[number as usize];
         (rank != UNRANKED).then_some(rank as usize)
     }
+
+    /// Per thread, the rank of the variant of each of its cases, counted from 1. All variants have to be ranked.
+    ///
+    /// # Errors
+    /// INTERNAL where one is not.
+    pub fn of_cases(&self, variants: &Merged) -> Result<Vec<Vec<u32>>> {
+        let mut ranks: Vec<Vec<u32>> = variants.cases_of_threads.iter().map(|&cases| vec![0; cases as usize]).collect();
+        for (first, part) in variants.parts() {
+            for (ranks, followers) in ranks.iter_mut().zip(&part.followers) {
+                for follower in followers {
+                    let rank = self.of(first + follower.number).map(|rank| rank as u32 + 1);
+                    ranks[follower.case as usize] = rank.ok_or_else(|| Error::internal("a variant has no rank"))?;
+                }
+            }
+        }
+        Ok(ranks)
+    }
+}
+
+/// What variants are compared by: cases, then the first labels, then, with the number, all labels.
+#[derive(Clone, Copy)]
+struct Candidate {
+    cases: u64,
+    prefix: u64,
+    number: u32,
+}
+
+/// Variants sorted at once: few enough that a look at the cancel flag in between comes soon.
+const RUN: usize = 16 * 1024;
+
+/// The candidates in order, by a merge sort on all threads.
+fn sorted(candidates: Vec<(u64, u32)>, variants: &Merged, label_order: &[u32], context: &Context) -> Result<Vec<u32>> {
+    let bits = u64::BITS - (label_order.len() as u64).leading_zeros();
+    let compare = |a: &Candidate, b: &Candidate| {
+        let all_labels = || by_labels(variants.sequence(a.number), variants.sequence(b.number), label_order);
+        b.cases.cmp(&a.cases).then(a.prefix.cmp(&b.prefix)).then_with(all_labels)
+    };
+    let mut runs = workers::for_each(context, candidates.len().div_ceil(RUN), |run| {
+        let of_run = &candidates[run * RUN..((run + 1) * RUN).min(candidates.len())];
+        let candidate = |&(cases, number): &(u64, u32)| {
+            let prefix = prefix(variants.sequence(number), label_order, bits);
+            Candidate { cases, prefix, number }
+        };
+        let mut run: Vec<Candidate> = of_run.iter().map(candidate).collect();
+        run.sort_unstable_by(compare);
+        Ok(run)
+    })?;
+    while runs.len() > 1 {
+        runs = workers::for_each(context, runs.len().div_ceil(2), |pair| match &runs[pair * 2..] {
+            [one, other, ..] => merged(one, other, compare, context),
+            rest => Ok(rest.concat()),
+        })?;
+    }
+    Ok(runs.into_iter().flatten().map(|candidate| candidate.number).collect())
+}
+
+fn merged(
+    mut one: &[Candidate],
+    mut other: &[Candidate],
+    compare: impl Fn(&Candidate, &Candidate) -> Ordering,
+    context: &Context,
+) -> Result<Vec<Candidate>> {
+    let mut merged = Vec::with_capacity(one.len() + other.len());
+    while let ([first, rest @ ..], [first_other, rest_other @ ..]) = (one, other) {
+        if merged.len() % RUN == 0 {
+            context.check_cancelled()?;
+        }
+        if compare(first, first_other) == Ordering::Greater {
+            merged.push(*first_other);
+            other = rest_other;
+        } else {
+            merged.push(*first);
+            one = rest;
+        }
+    }
+    merged.extend_from_slice(one);
+    merged.extend_from_slice(other);
+    Ok(merged)
+}
+
+/// The places of the first labels among the sorted labels, in `bits` each, from 1: a number that compares as they do.
+fn prefix(sequence: &[u8], label_order: &[u32], bits: u32) -> u64 {
+    let places = u64::BITS / bits;
+    let mut codes = read_codes(sequence);
+    (0..places)
+        .fold(0, |prefix, _| prefix << bits | codes.next().map_or(0, |code| u64::from(label_order[code as usize]) + 1))
 }
 
 /// All variants with at least as many cases as the `wanted`-th: labels need to be compared among these only.
@@ -51,9 +135,22 @@ fn candidates(variants: &Merged, wanted: usize) -> Vec<(u64, u32)> {
     if wanted >= variants.count() {
         return all().collect();
     }
-    let mut cases: Vec<u64> = variants.all_cases().collect();
-    let (_, &mut least, _) = cases.select_nth_unstable_by(wanted - 1, |a, b| b.cmp(a));
+    let least = at_least(variants, wanted);
     all().filter(|&(cases, _)| cases >= least).collect()
+}
+
+/// A number of cases that `wanted` variants or more have, close to the largest such.
+fn at_least(variants: &Merged, wanted: usize) -> u64 {
+    // Most variants have few cases, so counting how many have one, two, three ... cases finds it in one go.
+    const MANY: usize = 4096;
+    let mut counts = vec![0usize; MANY + 1];
+    variants.all_cases().for_each(|cases| counts[MANY.min(cases as usize)] += 1);
+    let mut above = 0;
+    let found = (1..=MANY).rev().find(|&cases| {
+        above += counts[cases];
+        above >= wanted
+    });
+    found.unwrap_or(1) as u64
 }
 
 fn by_labels(a: &[u8], b: &[u8], label_order: &[u32]) -> Ordering {

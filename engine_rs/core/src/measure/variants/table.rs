@@ -6,13 +6,15 @@ use arrow_array::builder::{ListBuilder, StringBuilder, UInt32Builder};
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Field};
 
-use super::fold::read_codes;
-use super::{Merged, Ranking, State};
+use super::distinct::MergedPart;
+use super::sequences::read_codes;
+use super::{Merged, Ranking};
 use crate::context::Context;
 use crate::error::Result;
 use crate::measure::columns::{batch, counts};
 use crate::measure::statistics::{Description, float_field, floats, mean_s, percentiles};
 use crate::stats::quantile::Percentile;
+use crate::stats::ranks::Ranks;
 use crate::units::{Unit, ratio};
 use crate::workers;
 
@@ -20,9 +22,7 @@ use crate::workers;
 pub struct CaseVariants<'a> {
     /// The distinct sequences.
     pub variants: &'a Merged,
-    /// The threads' cases.
-    pub states: &'a [State],
-    /// Case durations per thread, in the order of the states' cases.
+    /// Case durations per thread, in the order in which its cases were folded.
     pub durations: &'a [&'a [i64]],
 }
 
@@ -44,7 +44,10 @@ pub fn table(
     let mut paths = ListBuilder::new(StringBuilder::new());
     let mut lengths = UInt32Builder::new();
     let (mut shares, mut cumulated, mut so_far) = (Vec::new(), Vec::new(), 0u64);
-    for &number in &ranking.order {
+    for (row, &number) in ranking.order.iter().enumerate() {
+        if row % 4096 == 0 {
+            context.check_cancelled()?;
+        }
         let mut length = 0u32;
         for code in read_codes(variants.sequence(number)) {
             paths.values().append_value(&names[code as usize]);
@@ -79,35 +82,37 @@ fn describe(
     unit: Unit,
     context: &Context,
 ) -> Result<Vec<Description>> {
-    let mut cursors = Vec::with_capacity(ranking.order.len());
-    let mut total = 0usize;
-    for &number in &ranking.order {
-        cursors.push(total);
-        total += cases.variants.cases(number) as usize;
-    }
-    let starts = cursors.clone();
-    let mut gathered = vec![0i64; total];
-    for (thread, state) in cases.states.iter().enumerate() {
-        context.check_cancelled()?;
-        // Ranks by the thread's own numbers: one look-up a case instead of two.
-        let ranks: Vec<Option<usize>> =
-            cases.variants.numbers[thread].iter().map(|&number| ranking.of(number)).collect();
-        for (&own, &duration) in state.of_case.iter().zip(cases.durations[thread]) {
-            if let Some(rank) = ranks[own as usize] {
-                gathered[cursors[rank]] = duration;
-                cursors[rank] += 1;
+    let parts: Vec<(u32, &MergedPart)> = cases.variants.parts().collect();
+    let described = workers::for_each_with(context, parts.len(), Ranks::default, |space, i| {
+        let (first, part) = parts[i];
+        // Where the durations of each ranked variant of the part begin; the others are left out.
+        let mut ranks = Vec::new();
+        let mut cursors = vec![usize::MAX; part.sequences.len()];
+        let mut total = 0usize;
+        for (number, cursor) in cursors.iter_mut().enumerate() {
+            if let Some(rank) = ranking.of(first + number as u32) {
+                ranks.push((rank, total));
+                *cursor = total;
+                total += part.sequences.cases[number] as usize;
             }
         }
-    }
-    const ROWS: usize = 1024;
-    let chunks = ranking.order.len().div_ceil(ROWS);
-    let parts = workers::for_each(context, chunks, |chunk| {
-        let ranks = chunk * ROWS..((chunk + 1) * ROWS).min(starts.len());
-        let of_rank = |rank: usize| {
-            let end = starts.get(rank + 1).copied().unwrap_or(total);
-            Description::of(&mut gathered[starts[rank]..end].to_vec(), asked, unit)
+        let mut gathered = vec![0i64; total];
+        for (followers, durations) in part.followers.iter().zip(cases.durations) {
+            for follower in followers {
+                let cursor = &mut cursors[follower.number as usize];
+                if *cursor != usize::MAX {
+                    gathered[*cursor] = durations[follower.case as usize];
+                    *cursor += 1;
+                }
+            }
+        }
+        let ends = ranks.iter().skip(1).map(|&(_, from)| from).chain([total]);
+        let describe = |(&(rank, from), end): (&(usize, usize), usize)| {
+            (rank, Description::of(&[&gathered[from..end]], asked, unit, space))
         };
-        Ok(ranks.map(of_rank).collect::<Vec<Description>>())
+        Ok(ranks.iter().zip(ends).map(describe).collect::<Vec<_>>())
     })?;
-    Ok(parts.into_iter().flatten().collect())
+    let mut described: Vec<(usize, Description)> = described.into_iter().flatten().collect();
+    described.sort_unstable_by_key(|(rank, _)| *rank);
+    Ok(described.into_iter().map(|(_, description)| description).collect())
 }

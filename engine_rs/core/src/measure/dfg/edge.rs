@@ -1,0 +1,59 @@
+//! What does a thread know of one edge?
+
+use crate::stats::moments::Moments;
+
+/// Count, cases and gaps of one edge.
+#[derive(Default)]
+pub struct EdgeState {
+    /// Cases with it.
+    pub cases: u64,
+    /// Gaps below zero.
+    pub negatives: u64,
+    /// Sums and extremes of the gaps, and how many there are.
+    pub moments: Moments,
+    open: Vec<i64>,
+    blocks: Vec<Vec<i64>>,
+}
+
+/// A block starts small, for there may be very many edges, and grows, for some have most of the gaps. The largest is
+/// small enough to be cut from the heap and not to be a mapping of its own, whose pages would all be touched anew.
+const FIRST_BLOCK: usize = 8;
+const LAST_BLOCK: usize = 8 * 1024;
+
+impl EdgeState {
+    /// Takes in gaps that lie in `cases` cases not seen before, and keeps them if `keep`.
+    pub fn take(&mut self, gaps: &[i64], cases: u64, keep: bool) {
+        self.cases += cases;
+        self.moments.extend(gaps);
+        if !keep {
+            return;
+        }
+        let mut rest = gaps;
+        while !rest.is_empty() {
+            if self.open.len() == self.open.capacity() {
+                let room = (self.open.capacity() * 2).max(rest.len()).clamp(FIRST_BLOCK, LAST_BLOCK);
+                let full = std::mem::replace(&mut self.open, Vec::with_capacity(room));
+                if !full.is_empty() {
+                    self.blocks.push(full);
+                }
+            }
+            let (now, later) = rest.split_at(rest.len().min(self.open.capacity() - self.open.len()));
+            self.open.extend_from_slice(now);
+            rest = later;
+        }
+    }
+
+    /// Adds what another thread knows of the edge.
+    pub fn merge(&mut self, mut other: EdgeState) {
+        self.cases += other.cases;
+        self.negatives += other.negatives;
+        self.moments.merge(&other.moments);
+        self.blocks.append(&mut other.blocks);
+        self.blocks.push(other.open);
+    }
+
+    /// The gaps that were kept.
+    pub fn blocks(&self) -> Vec<&[i64]> {
+        self.blocks.iter().chain([&self.open]).map(Vec::as_slice).filter(|block| !block.is_empty()).collect()
+    }
+}
