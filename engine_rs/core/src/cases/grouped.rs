@@ -294,7 +294,7 @@ mod tests {
         }
         let seams = stitch(&mut grouper.edges, &mut grouper.fold).unwrap();
         let mut notes = grouper.fold.0;
-        assert_eq!(seams.len() + grouper.keys.len(), notes.len());
+        assert_eq!(seams.count() + grouper.keys.count(), notes.len());
         notes.sort();
         notes
     }

@@ -184,7 +184,8 @@ impl Keys {
     }
 
     /// How many there are.
-    pub fn len(&self) -> usize {
+    #[cfg(test)]
+    pub fn count(&self) -> usize {
         self.parts.iter().map(Vec::len).sum()
     }
 }
@@ -256,7 +257,7 @@ mod tests {
         let keys = |list: &&[u64]| {
             let mut keys = Keys::default();
             list.iter().for_each(|&key| keys.push(key));
-            assert_eq!(keys.len(), list.len());
+            assert_eq!(keys.count(), list.len());
             keys
         };
         has_duplicates(&lists.iter().map(keys).collect::<Vec<_>>(), &Context::new()).unwrap()

@@ -33,7 +33,7 @@ impl BitCounters {
             carry = next;
         }
         self.words += 1;
-        if self.words % LOW_FULL == 0 {
+        if self.words.is_multiple_of(LOW_FULL) {
             self.raise();
         }
     }
