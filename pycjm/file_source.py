@@ -6,12 +6,11 @@ without a known one are its first bytes looked at. A directory is what its files
 
 from __future__ import annotations
 
-import glob
 import os
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from . import csv_dialect, errors
+from . import csv_dialect, errors, file_search
 from ._arrow import translate
 
 if TYPE_CHECKING:
@@ -106,81 +105,32 @@ def expand(paths: Sequence[str], form: str) -> list[str]:
     InvalidArgument
         A pattern matches nothing.
     """
-    found: list[str] = []
-    for path in paths:
-        for name in _matches(path):
-            found += [file for file in _walk(name) if _by_extension(file) == form] if os.path.isdir(name) else [name]
-    return found
+    found = [file for path in paths for file in file_search.files(path)]
+    return [file.path for file in found if file.named or _by_extension(file.path) == form]
 
 
 def _formats_of(path: str) -> list[tuple[str, str]]:
     """The formats behind a path, each with a file that has it."""
-    matches = _matches(path)
-    if matches == [path]:
-        named = _by_extension(path)
-        if not os.path.isdir(path):
-            return [(named or _by_content(path), path)]
-        found = _formats_in(path)
-        if found or named:
-            return found or [(named, path)]
-        listed = ", ".join(extension for extensions in _EXTENSIONS.values() for extension in extensions[:2])
-        raise errors.InvalidArgument(
-            f"{path}: no file of a known format is there; their names end in {listed}, ...", {"path": path}
-        )
-    if (named := _by_extension(path)) is not None:
+    named, pattern = _by_extension(path), file_search.is_pattern(path)
+    if named is not None and (pattern or not os.path.isdir(path)):
         return [(named, path)]
-    found = []
-    for match in matches:
-        found += _formats_in(match) if os.path.isdir(match) else [(_by_extension(match) or _by_content(match), match)]
-    if not found:
+    files = file_search.files(path)
+    found = [(form, file.path) for file in files if (form := _format_of(file)) is not None]
+    if found:
+        return found
+    if named is not None:
+        return [(named, path)]
+    if pattern:
         raise errors.InvalidArgument(f"{path}: no file of a known format matches this pattern.", {"path": path})
-    return found
+    listed = ", ".join(extension for extensions in _EXTENSIONS.values() for extension in extensions[:2])
+    raise errors.InvalidArgument(
+        f"{path}: no file of a known format is there; their names end in {listed}, ...", {"path": path}
+    )
 
 
-def _formats_in(folder: str) -> list[tuple[str, str]]:
-    return [(form, file) for file in _walk(folder) if (form := _by_extension(file)) is not None]
-
-
-def _matches(path: str) -> list[str]:
-    """What a path means: itself, unless it is a pattern.
-
-    Raises
-    ------
-    InvalidArgument
-        A pattern matches nothing.
-    """
-    if not glob.has_magic(path) or os.path.lexists(path):
-        return [path]
-    matches = sorted(glob.glob(path, recursive=True))
-    if not os.path.basename(path).startswith("_"):
-        matches = [match for match in matches if not os.path.basename(match).startswith("_")]
-    if not matches:
-        raise errors.InvalidArgument(f"{path}: no file matches this pattern.", {"path": path})
-    return matches
-
-
-def _walk(folder: str, above: tuple[str, ...] = ()) -> Iterator[str]:
-    """All files in a directory and those in it, by name; hidden ones and those starting with ``_`` left out.
-
-    A link back to a directory on the way is not followed: its files would come again and again.
-    """
-    above = (*above, os.path.realpath(folder))
-    try:
-        names = sorted(os.listdir(folder))
-    except OSError as error:
-        raise csv_dialect.io_error(folder, error) from error
-    for name in names:
-        path = os.path.join(folder, name)
-        if name.startswith((".", "_")):
-            continue
-        if not os.path.isdir(path):
-            yield path
-        elif not (os.path.islink(path) and _holds_one_of(os.path.realpath(path), above)):
-            yield from _walk(path, above)
-
-
-def _holds_one_of(folder: str, others: Sequence[str]) -> bool:
-    return any(os.path.commonpath([folder, other]) == folder for other in others)
+def _format_of(file: file_search.Found) -> str | None:
+    """By the name; only a file that was meant itself is looked into."""
+    return _by_extension(file.path) or (_by_content(file.path) if file.named else None)
 
 
 def _by_extension(path: str) -> str | None:

@@ -12,6 +12,7 @@ import pytest
 
 import pycjm
 from pycjm import errors, file_source
+from pycjm import source as source_module
 from pycjm.file_source import IpcSource
 
 DATA = pa.table({"case": ["A", "B"], "what": ["x", "y"], "n": [1, 2]})
@@ -125,6 +126,42 @@ def test_links_in_circles_are_not_followed(tmp_path):
     other = _write(tmp_path / "y.csv", b"")
     (tmp_path / "a" / "b" / "y.csv").symlink_to(other)
     assert file_source.expand([str(tmp_path / "a")], "csv") == [str(tmp_path / "a" / "b" / "y.csv"), path]
+
+
+def _tree(folder):
+    """Files, hidden ones, and links in circles, also by a way around."""
+    other = folder / "other"
+    for at in ("log", "log/a/b", "log/.hidden", "log/_part", "log/year=1", "other/deep"):
+        (folder / at).mkdir(parents=True)
+        pq.write_table(DATA, folder / at / "x.parquet")
+    pq.write_table(DATA, folder / "log" / "_y.parquet")
+    (folder / "log" / "loop").symlink_to(".")
+    (folder / "log" / "again").symlink_to(".")
+    (folder / "log" / "a" / "up").symlink_to("..")
+    (folder / "log" / "around").symlink_to(other)
+    (other / "back").symlink_to(folder / "log")
+    return folder / "log"
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["", "*", "**", "**/*", "**/*.parquet", "*/*", "*/x.parquet", "a/**/x.parquet", "**/b/*", "**/a/**", "?", "a/*"]
+    + [".hidden/*", ".*/*", "_*", "_part/*", "**/_*", "year=*/**", "[a-b]/b", "../o*/**", "../*/a/**/*.parquet"],
+)
+def test_python_and_the_engine_find_the_same_files(tmp_path, pattern):
+    source = os.path.join(_tree(tmp_path), pattern)
+    log = pycjm.scan(source, case="case", activity="what", timestamp="n", timestamp_unit="s")
+    try:
+        expected = [file["path"] for file in source_module.find(source, log._settings).facts().files]
+    except errors.PycjmError as error:
+        assert isinstance(error, errors.InvalidArgument)
+        expected = []
+    try:
+        found = file_source.expand([source], "parquet")
+    except errors.InvalidArgument:
+        found = []
+    assert sorted(found) == sorted(expected)
+    assert len(set(found)) == len(found)
 
 
 @pytest.mark.parametrize("form", ["csv", "xes", "arrow"])
