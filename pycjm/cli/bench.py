@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from .. import _signals
 from ._options import Count, Size, output_options
 
 
@@ -71,6 +72,7 @@ def command(
     pycjm bench
     pycjm bench --events 10M --layout time --layout shuffled --engine polars --engine duckdb --plot chart.svg
     """
+    _signals.clean_up("pyarrow", "pyarrow.parquet")
     from ..bench import chart, running
     from . import _output
     from ._progress import progress_bar

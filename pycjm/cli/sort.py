@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from .. import _signals
 from ._options import Size, output_options, scan_arguments, source_options
 
 
@@ -48,6 +49,7 @@ def command(
     pycjm sort 'logs/*.parquet' -o sorted.parquet
     pycjm sort log.csv --case customer -o sorted.parquet --memory 2GiB --spill-dir /scratch
     """
+    _signals.clean_up("pyarrow", "pyarrow.parquet")
     import pycjm
 
     from .. import _human

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from .. import _signals
 from ._options import Count, output_options
 
 
@@ -47,6 +48,7 @@ def command(
     pycjm synth --events 10M -o log.parquet
     pycjm synth --events 1G --layout shuffled --case-id string -o large.parquet
     """
+    _signals.clean_up("pyarrow", "pyarrow.parquet")
     import time
 
     import pycjm

@@ -145,16 +145,18 @@ def _tree(folder):
 
 @pytest.mark.parametrize(
     "pattern",
-    ["", "*", "**", "**/*", "**/*.parquet", "*/*", "*/x.parquet", "a/**/x.parquet", "**/b/*", "**/a/**", "?", "a/*"]
-    + [".hidden/*", ".*/*", "_*", "_part/*", "**/_*", "year=*/**", "[a-b]/b", "../o*/**", "../*/a/**/*.parquet"],
+    [
+        *("", "*", "**", "?", "*/*", "a/*", "*/x.parquet", "[a-b]/b", "year=*/**"),
+        *("**/*", "**/*.parquet", "**/b/*", "**/a/**", "**/_*", "a/**/x.parquet"),
+        *(".hidden/*", ".*/*", "_*", "_part/*", "../o*/**", "../*/a/**/*.parquet"),
+    ],
 )
 def test_python_and_the_engine_find_the_same_files(tmp_path, pattern):
     source = os.path.join(_tree(tmp_path), pattern)
     log = pycjm.scan(source, case="case", activity="what", timestamp="n", timestamp_unit="s")
     try:
         expected = [file["path"] for file in source_module.find(source, log._settings).facts().files]
-    except errors.PycjmError as error:
-        assert isinstance(error, errors.InvalidArgument)
+    except errors.InvalidArgument:
         expected = []
     try:
         found = file_source.expand([source], "parquet")

@@ -34,7 +34,7 @@ def test_f_is_a_fraction_as_in_python_pandas_and_duckdb(form: str) -> None:
     assert list(pandas.to_datetime(texts, format=form)) == expected
     # DuckDB's %f wants all six digits.
     full = texts[2]
-    assert duckdb.execute("select strptime(?, ?)", [full, form]).fetchone() == (expected[2],)
+    assert duckdb.execute("select strptime(?, ?)", [full, form]).fetchall() == [(expected[2],)]
     assert read(texts, form) == expected
 
 
