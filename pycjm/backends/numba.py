@@ -170,6 +170,17 @@ def _nearest(numbers: np.ndarray) -> np.ndarray:
     return numbers.astype(np.float64)
 
 
+def _quotients(numerators: np.ndarray, denominators: np.ndarray | int) -> np.ndarray:
+    """Return the float64 nearest to each exact fraction: numpy rounds once where nothing is large, Python always."""
+    denominators = np.broadcast_to(denominators, numerators.shape)
+    found = _nearest(numerators) / _nearest(denominators)
+    exact = 2.0**53
+    large = (np.abs(_nearest(numerators)) >= exact) | (_nearest(denominators) >= exact)
+    pairs = zip(numerators[large].tolist(), denominators[large].tolist(), strict=True)
+    found[large] = [numerator / denominator for numerator, denominator in pairs]
+    return found
+
+
 def _percentile_columns(found: Summaries, percentiles: list[Percentile], tps: int) -> dict[str, np.ndarray]:
     columns = {}
     bound = int(np.abs(found.extremes.astype(np.float64)).max(initial=0.0)) + 1
@@ -180,18 +191,17 @@ def _percentile_columns(found: Summaries, percentiles: list[Percentile], tps: in
             below, above = below.astype(object), above.astype(object)
         rest = (found.n - 1) * percentile.part % whole
         numerator = below * whole + rest * (above - below)
-        shared = np.gcd(numerator, whole * tps)  # in lowest terms, so that a short quotient is rounded once
-        columns[percentile.name + "_s"] = _nearest(numerator // shared) / _nearest(whole * tps // shared)
+        columns[percentile.name + "_s"] = _quotients(numerator, whole * tps)
     return columns
 
 
 def _statistics(found: Summaries, percentiles: list[Percentile], tps: int) -> dict[str, pa.Array]:
     """Return the columns in seconds of exact summaries in ticks; every figure is rounded once, at its end."""
     columns = {
-        "total_s": _nearest(found.total) / float(tps),
-        "mean_s": _nearest(found.total) / _nearest(found.n * tps),
-        "min_s": _nearest(found.extremes[:, 0]) / float(tps),
-        "max_s": _nearest(found.extremes[:, 1]) / float(tps),
+        "total_s": _quotients(found.total, tps),
+        "mean_s": _quotients(found.total, found.n.astype(object) * tps),
+        "min_s": _quotients(found.extremes[:, 0], tps),
+        "max_s": _quotients(found.extremes[:, 1], tps),
         **_percentile_columns(found, percentiles, tps),
     }
     std = pa.array(_deviations(found, tps), mask=found.n < 2)
@@ -293,7 +303,7 @@ def _variants(log: _Log, measure: dict[str, Any]) -> pa.Table:
         "cases": cases,
         "share": _nearest(cases) / total if len(ranked) else cases,
         "cumulative_share": _nearest(np.cumsum(cases)) / total if len(ranked) else cases,
-        "mean_s": _nearest(found.total) / _nearest(found.n * tps),
+        "mean_s": _quotients(found.total, found.n.astype(object) * tps),
         **_percentile_columns(found, percentiles, tps),
     }
     return _table(columns, _tables.variants_schema(percentiles))

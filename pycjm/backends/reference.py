@@ -186,17 +186,17 @@ def _gaps(cases: list[_Case], negative: str) -> tuple[dict[tuple[int, int], list
 
 
 def _statistics(ticks: list[int], tps: int, percentiles: list[Percentile]) -> dict[str, float | None]:
-    """Return the figures in seconds of exact durations in ticks; each is rounded once, at its end."""
+    """Return the figures in seconds of exact durations in ticks; Python rounds a quotient of integers once."""
     n = len(ticks)
     if n == 0:
         return defaultdict(lambda: None)
     ticks, total = sorted(ticks), sum(ticks)
     squares = sum(tick * tick for tick in ticks)
     row = {
-        "total_s": float(total) / float(tps),
-        "mean_s": float(total) / float(n * tps),
-        "min_s": float(ticks[0]) / float(tps),
-        "max_s": float(ticks[-1]) / float(tps),
+        "total_s": total / tps,
+        "mean_s": total / (n * tps),
+        "min_s": ticks[0] / tps,
+        "max_s": ticks[-1] / tps,
         "std_s": None,
     }
     if n > 1:
@@ -207,8 +207,7 @@ def _statistics(ticks: list[int], tps: int, percentiles: list[Percentile]) -> di
         numerator = ticks[lo] * whole
         if rest:
             numerator += rest * (ticks[lo + 1] - ticks[lo])
-        shared = math.gcd(numerator, whole * tps)  # in lowest terms, so that a short quotient is rounded once
-        row[percentile.name + "_s"] = float(numerator // shared) / float(whole * tps // shared)
+        row[percentile.name + "_s"] = numerator / (whole * tps)
     return row
 
 
@@ -308,13 +307,13 @@ def _cases(log: _Log, _measure: dict, plan: dict, info: dict) -> pa.Table:
     metrics = _metric_values(log, plan, info)
     column = log.events["case"]
     schema = _tables.cases_schema(column.type, log.timestamp, list(metrics))
-    tps = float(log.ticks_per_second)
+    tps = log.ticks_per_second
     columns = [
         _take(column, [case.row for case in log.cases]),
         [len(case.activities) for case in log.cases],
         [case.first for case in log.cases],
         [case.last for case in log.cases],
-        [float(case.duration) / tps for case in log.cases],
+        [case.duration / tps for case in log.cases],
         [rank_of[case.activities] for case in log.cases],
         *([None if math.isnan(value) else value for value in values] for values in metrics.values()),
     ]

@@ -65,9 +65,31 @@ impl Unit {
     }
 }
 
-/// `ticks / denominator` seconds as the nearest float of each exact integer, divided once: the same in every backend.
+/// The float nearest to an exact fraction, ties to even: the same in every backend, and in the order of the fractions.
 pub fn ratio(numerator: i128, denominator: i128) -> f64 {
-    numerator as f64 / denominator as f64
+    let (n, d) = (numerator.unsigned_abs(), denominator.unsigned_abs());
+    // Both are floats without being rounded, and the division rounds once.
+    let magnitude = if n <= EXACT && d <= EXACT { n as f64 / d as f64 } else { nearest(n, d) };
+    if (numerator < 0) == (denominator < 0) { magnitude } else { -magnitude }
+}
+
+/// Up to here every integer is a float.
+const EXACT: u128 = 1 << f64::MANTISSA_DIGITS;
+
+/// Long division, until there are enough digits to tell how a float is to be rounded.
+#[cold]
+fn nearest(numerator: u128, denominator: u128) -> f64 {
+    let (mut quotient, mut rest) = (numerator / denominator, numerator % denominator);
+    let mut exponent = 0;
+    while rest > 0 && quotient >> (f64::MANTISSA_DIGITS + 1) == 0 {
+        // The rest is below the denominator, which is far below 2^127.
+        rest *= 2;
+        quotient = quotient * 2 + rest / denominator;
+        rest %= denominator;
+        exponent -= 1;
+    }
+    // Beyond the digits of a float, the last bit only says whether anything follows.
+    (quotient | u128::from(rest > 0)) as f64 * f64::powi(2.0, exponent)
 }
 
 #[cfg(test)]
@@ -82,5 +104,29 @@ mod tests {
         }
         assert!(Unit::parse("h").is_err());
         assert!(Unit::Second < Unit::Nano);
+    }
+
+    #[test]
+    fn fractions_are_rounded_once() {
+        assert_eq!(ratio(1_152_921_504_606_846_955, 1_000_000_000), 1_152_921_504.606_846_955);
+        assert_eq!(ratio(-115_292_150_460_684_695_500, 100_000_000_000), -1_152_921_504.606_846_955);
+        assert_eq!(
+            (ratio(0, 7), ratio(1, -4), ratio(i128::from(i64::MAX), 1)),
+            (0.0, -0.25, 9_223_372_036_854_775_807.0)
+        );
+        // Halfway between two floats, and a little more.
+        let half = (1i128 << 53) + 1;
+        assert_eq!((ratio(half, 1), ratio(half * 3, 3)), ((1i64 << 53) as f64, (1i64 << 53) as f64));
+        assert_eq!(ratio(half * 1_000_000 + 1, 1_000_000), ((1i64 << 53) + 2) as f64);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn long_division_is_division(numerator in 0u64..1 << 53, denominator in 1u64..1 << 53) {
+            let plain = numerator as f64 / denominator as f64;
+            proptest::prop_assert_eq!(nearest(u128::from(numerator), u128::from(denominator)), plain);
+            let long = ratio(i128::from(numerator) << 60, i128::from(denominator) << 60);
+            proptest::prop_assert_eq!(long, plain);
+        }
     }
 }

@@ -76,18 +76,9 @@ pub fn of_ticks(
         let (_, r, whole) = p.position(n);
         let (lo, next) = neighbours(p);
         let (low, high) = (i128::from(value(lo)), i128::from(value(next)));
-        lowest_terms(low * whole as i128 + r as i128 * (high - low), whole as i128 * i128::from(per_second))
+        ratio(low * whole as i128 + r as i128 * (high - low), whole as i128 * i128::from(per_second))
     });
     Some(answers.collect())
-}
-
-/// The quotient in lowest terms: a numerator that is large only because of its denominator is then rounded once.
-fn lowest_terms(numerator: i128, denominator: i128) -> f64 {
-    let (mut a, mut b) = (numerator.unsigned_abs(), denominator.unsigned_abs());
-    while b > 0 {
-        (a, b) = (b, a % b);
-    }
-    ratio(numerator / a as i128, denominator / a as i128)
 }
 
 /// The percentiles of ascending floats; empty input gives none.
