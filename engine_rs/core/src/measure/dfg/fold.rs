@@ -2,8 +2,8 @@
 //!
 //! Writing every gap straight to its edge costs a miss of the cache, of the address translation, or a wrong guess for
 //! nearly every event. So the gaps of a batch are brought together by edge first, by a counting sort without branches
-//! that stays in the cache, and each edge takes its gaps in one go. With very many edges a batch has few gaps of each:
-//! then they gather over many batches before they are sorted.
+//! that stays in the cache, and stay there: an edge only knows its stretch. With very many edges a batch has few gaps of
+//! each: then they gather over many batches before they are sorted, and each edge keeps its own.
 
 use super::EdgeTable;
 use super::edge::EdgeState;
@@ -36,7 +36,8 @@ pub struct State {
     numbers: Vec<u32>,
     gaps: Vec<i64>,
     slots: Vec<Slot>,
-    sorted: Vec<i64>,
+    /// Gaps of a batch, sorted by edge; the last one is space where gaps are not kept.
+    batches: Vec<Vec<i64>>,
     gathered: Gathered,
 }
 
@@ -51,6 +52,9 @@ struct Slot {
 /// Up to this many edges, gaps are sorted batch by batch: the slots of all edges are run through for each.
 const MAX_SORTED_EDGES: usize = 16 * 1024;
 
+/// A batch with fewer events per edge is gathered: a stretch takes as many bytes as two gaps.
+const FEWEST_PER_EDGE: usize = 2;
+
 impl State {
     /// A state that keeps as much as `detail` says.
     pub fn new(detail: Detail, negative: Negative) -> State {
@@ -64,7 +68,7 @@ impl State {
             numbers: Vec::new(),
             gaps: Vec::new(),
             slots: Vec::new(),
-            sorted: Vec::new(),
+            batches: Vec::new(),
             gathered: Gathered::default(),
         }
     }
@@ -75,10 +79,10 @@ impl State {
         self.kept as usize * 8 + edges + self.gathered.size_bytes()
     }
 
-    /// Hands over what is known, by edge number. Empty where only edges were looked at.
-    pub fn take_edges(&mut self) -> Vec<EdgeState> {
+    /// Hands over what is known, by edge number, and the batches with their gaps. Empty where only edges were looked at.
+    pub fn take_edges(&mut self) -> (Vec<EdgeState>, Vec<Vec<i64>>) {
         self.take_gathered();
-        std::mem::take(&mut self.edges)
+        (std::mem::take(&mut self.edges), std::mem::take(&mut self.batches))
     }
 
     /// Takes in some cases.
@@ -100,9 +104,9 @@ impl State {
             None => gaps_between(&batch.times[from..to], &mut self.gaps),
             Some(starts) => self.gaps_between_intervals(&batch.times[from..to], &starts[from..to])?,
         }
-        if self.table.pairs().len() <= MAX_SORTED_EDGES {
-            self.take_gathered();
-            self.sort();
+        let edges = self.edges.len();
+        if edges <= MAX_SORTED_EDGES && to - from >= edges * FEWEST_PER_EDGE {
+            self.sort(batch.cases());
         } else {
             self.gathered.add(&self.numbers, &self.gaps, self.case);
             if self.gathered.is_full(self.edges.len()) {
@@ -145,21 +149,24 @@ impl State {
         Ok(())
     }
 
-    /// Brings the gaps of the batch together by edge and hands each edge its own.
-    fn sort(&mut self) {
-        let State { numbers, gaps, slots, sorted, edges, .. } = self;
+    /// Brings the gaps of the batch, which has `cases` cases, together by edge and tells each edge its own.
+    fn sort(&mut self, cases: usize) {
+        let keep = self.detail == Detail::Gaps;
+        let State { numbers, gaps, slots, batches, edges, .. } = self;
         slots.clear();
         slots.resize(edges.len() + 1, Slot::default());
         numbers.iter().for_each(|&number| slots[number as usize].next += 1);
+        // Number 0 is the first event of a case, which has no gap: what goes to its slot, the last one, is cut off.
         let mut at = 0;
-        for slot in slots.iter_mut() {
+        for slot in slots[1..].iter_mut() {
             at += slot.next;
             slot.next = at - slot.next;
         }
+        slots[0].next = at;
+        let mut sorted = if keep { Vec::new() } else { batches.pop().unwrap_or_default() };
         sorted.resize(numbers.len(), 0);
         let mut case = 0;
         for (&number, &gap) in numbers.iter().zip(gaps.iter()) {
-            // Number 0 is the first event of a case, which has no gap: what goes to its slot is never looked at.
             case += u32::from(number == 0);
             let slot = &mut slots[number as usize];
             slot.cases += u32::from(slot.last_case != case);
@@ -167,12 +174,23 @@ impl State {
             sorted[slot.next as usize] = gap;
             slot.next += 1;
         }
-        for (pair, edge) in slots.windows(2).zip(edges) {
-            let (from, to) = (pair[0].next as usize, pair[1].next as usize);
-            if to > from {
-                edge.take(&sorted[from..to], u64::from(pair[1].cases), self.detail == Detail::Gaps);
+        let mut from = 0;
+        for (slot, edge) in slots[1..].iter().zip(edges) {
+            let own = &sorted[from as usize..slot.next as usize];
+            match (own.is_empty(), keep) {
+                (true, _) => {}
+                (false, true) => edge.take_part(own, u64::from(slot.cases), batches.len(), from),
+                (false, false) => edge.take(own, u64::from(slot.cases), false),
+            }
+            from = slot.next;
+        }
+        if keep {
+            sorted.truncate(numbers.len() - cases);
+            if cases > numbers.len() / 8 {
+                sorted.shrink_to_fit();
             }
         }
+        batches.push(sorted);
     }
 
     fn take_gathered(&mut self) {

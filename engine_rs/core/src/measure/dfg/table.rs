@@ -31,27 +31,32 @@ pub struct Edge {
 /// # Errors
 /// CANCELLED.
 pub fn finish(states: Vec<State>, asked: &[Percentile], unit: Unit, context: &Context) -> Result<Vec<Edge>> {
-    let mut merged = merge(states);
+    let (mut merged, batches) = merge(states);
     // The heaviest edges first, so that no thread is left with one at the end.
     merged.sort_by_cached_key(|(pair, edge)| (std::cmp::Reverse(edge.moments.n()), *pair));
     let cells: Vec<Mutex<((u32, u32), EdgeState)>> = merged.into_iter().map(Mutex::new).collect();
     workers::for_each_with(context, cells.len(), Ranks::default, |space, i| {
-        // Taken out, so that its gaps are gone when it is described.
+        // Taken out, so that what it holds is gone when it is described.
         let (pair, edge) = std::mem::take(&mut *cells[i].lock().unwrap_or_else(PoisonError::into_inner));
-        let gaps = Description::of_moments(edge.moments, &edge.blocks(), asked, unit, space);
+        let gaps = Description::of_moments(edge.moments, &edge.blocks(&batches), asked, unit, space);
         let (source, target) = pair;
         let (count, cases, negatives) = (edge.moments.n(), edge.cases, edge.negatives);
         Ok(Edge { source, target, count, cases, negatives, gaps })
     })
 }
 
-fn merge(states: Vec<State>) -> Vec<((u32, u32), EdgeState)> {
+type Merged = (Vec<((u32, u32), EdgeState)>, Vec<Vec<i64>>);
+
+/// The edges of all states and the batches that their gaps lie in.
+fn merge(states: Vec<State>) -> Merged {
     let mut numbers = EdgeTable::default();
-    let mut merged: Vec<((u32, u32), EdgeState)> = Vec::new();
+    let (mut merged, mut batches): Merged = Default::default();
     for mut state in states {
         let codes = state.table.pairs().iter().map(|&(a, b)| a.max(b) as usize + 1).max().unwrap_or(0);
         numbers.make_room(codes);
-        let edges = state.take_edges();
+        let (mut edges, mut more) = state.take_edges();
+        edges.iter_mut().for_each(|edge| edge.move_parts(batches.len()));
+        batches.append(&mut more);
         let edges = edges.into_iter().map(Some).chain(std::iter::repeat_with(|| None));
         for (&pair, edge) in state.table.pairs().iter().zip(edges) {
             let number = numbers.number(pair.0, pair.1);
@@ -62,7 +67,7 @@ fn merge(states: Vec<State>) -> Vec<((u32, u32), EdgeState)> {
             }
         }
     }
-    merged
+    (merged, batches)
 }
 
 /// The dfg table.
