@@ -44,22 +44,23 @@ impl Moments {
     /// Adds many values.
     pub fn extend(&mut self, values: &[i64]) {
         for block in values.chunks(1 << 16) {
-            let (min, max) = block.iter().fold((i64::MAX, i64::MIN), |(low, high), &x| (low.min(x), high.max(x)));
-            // 2^16 values below 2^46 sum up to 62 bits, and their squares to 108.
-            if min >= -(1 << 46) && max <= 1 << 46 {
-                self.sum += i128::from(block.iter().sum::<i64>());
-                self.add_squares(
-                    block.iter().map(|&x| u128::from(x.unsigned_abs()) * u128::from(x.unsigned_abs())).sum(),
-                );
-            } else {
-                for &x in block {
-                    self.sum += i128::from(x);
-                    self.add_squares(u128::from(x.unsigned_abs()) * u128::from(x.unsigned_abs()));
-                }
+            let (mut sum, mut squares, mut low, mut high) = (0i64, 0u128, i64::MAX, i64::MIN);
+            for &x in block {
+                sum = sum.wrapping_add(x);
+                squares = squares.wrapping_add((i128::from(x) * i128::from(x)) as u128);
+                low = low.min(x);
+                high = high.max(x);
             }
-            self.n += block.len() as u64;
-            self.min = self.min.min(min);
-            self.max = self.max.max(max);
+            // 2^16 values below 2^46 sum up to 62 bits, and their squares to 108. All others are added one by one.
+            if low >= -(1 << 46) && high <= 1 << 46 {
+                self.n += block.len() as u64;
+                self.sum += i128::from(sum);
+                self.add_squares(squares);
+                self.min = self.min.min(low);
+                self.max = self.max.max(high);
+            } else {
+                block.iter().for_each(|&x| self.push(x));
+            }
         }
     }
 

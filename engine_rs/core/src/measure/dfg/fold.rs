@@ -169,10 +169,9 @@ impl State {
         for (&number, &gap) in numbers.iter().zip(gaps.iter()) {
             case += u32::from(number == 0);
             let slot = &mut slots[number as usize];
-            slot.cases += u32::from(slot.last_case != case);
-            slot.last_case = case;
-            sorted[slot.next as usize] = gap;
-            slot.next += 1;
+            let next = slot.next;
+            sorted[next as usize] = gap;
+            *slot = Slot { next: next + 1, last_case: case, cases: slot.cases + u32::from(slot.last_case != case) };
         }
         let mut from = 0;
         for (slot, edge) in slots[1..].iter().zip(edges) {
