@@ -7,6 +7,7 @@ its own threads without the GIL.
 from __future__ import annotations
 
 import functools
+import importlib
 import inspect
 import re
 import threading
@@ -14,6 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 from . import errors
+from ._lib import in_worker
 
 if TYPE_CHECKING:
     import numpy as np
@@ -85,7 +87,8 @@ class CaseMetric:
 
     def _compile(self) -> Any:
         try:
-            import numba
+            # In a thread, since an import that is interrupted half-way cannot be made up for in this process.
+            numba = in_worker(lambda: importlib.import_module("numba"))
         except ImportError as error:
             raise errors.Unsupported(
                 'case metrics are compiled by numba, which is not installed: pip install "pycjm[numba]". '

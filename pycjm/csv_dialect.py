@@ -93,6 +93,25 @@ class Dialect:
     sample: list[list[str]]
 
 
+def require_regular(path: str) -> None:
+    """Checks that a path is a file that can be read again.
+
+    Raises
+    ------
+    OSError
+        It is not there, or a directory.
+    InvalidArgument
+        It is a pipe or a device.
+    """
+    mode = os.stat(path).st_mode
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    if not stat.S_ISREG(mode):
+        raise errors.InvalidArgument(
+            f"{path}: not a regular file. A log is read more than once; save it to a file first.", {"path": path}
+        )
+
+
 def open_bytes(path: str) -> pa.NativeFile:
     """The file as a stream of uncompressed bytes. What it is compressed with is seen from its first bytes.
 
@@ -106,13 +125,7 @@ def open_bytes(path: str) -> pa.NativeFile:
     import pyarrow as pa
 
     try:
-        mode = os.stat(path).st_mode
-        if stat.S_ISDIR(mode):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
-        if not stat.S_ISREG(mode):
-            raise errors.InvalidArgument(
-                f"{path}: not a regular file. A log is read more than once; save it to a file first.", {"path": path}
-            )
+        require_regular(path)
         with open(path, "rb") as file:
             head = file.read(8)
         raw = pa.OSFile(path)

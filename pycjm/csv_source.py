@@ -121,6 +121,11 @@ class CsvSource:
         values = self.values(column, null_values)
         return not values or timestamp_format.readable(values)
 
+    def are_integers(self, pairs: Sequence[Sequence[str]], null_values: Sequence[str]) -> bool:
+        """Whether the sampled times are nothing but whole numbers."""
+        values = (value for names in pairs for name in names for value in self.values(name, null_values))
+        return all(re.fullmatch(r"\s*[+-]?\d+\s*", value) for value in values)
+
     def finest_unit(self, pairs: Sequence[Sequence[str]], null_values: Sequence[str]) -> str | None:
         """``"ns"`` where values have more than six digits of a second, so that none is lost."""
         values = (value for names in pairs for name in names for value in self.values(name, null_values))

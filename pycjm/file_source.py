@@ -143,6 +143,7 @@ def _by_extension(path: str) -> str | None:
 
 def _by_content(path: str) -> str:
     try:
+        csv_dialect.require_regular(path)
         with open(path, "rb") as file:
             head = file.read(8)
     except OSError as error:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import backends, errors, measures, settings, source
 from . import roles as _roles
+from ._lib import in_worker
 from .result import MiningResult
 from .roles import Roles
 from .settings import Names
@@ -524,9 +526,10 @@ def _backend(name: str) -> Any:
 
         return mine
     try:
-        from .backends.numba import mine as mine_numba
+        # In a thread, since an import of numba that is interrupted half-way cannot be made up for in this process.
+        in_worker(lambda: importlib.import_module("numba"))
+        return importlib.import_module(".backends.numba", __package__).mine
     except ImportError as error:
         raise errors.Unsupported(
             'backend="numba" needs numba, which is not installed: pip install "pycjm[numba]".', {"package": "numba"}
         ) from error
-    return mine_numba

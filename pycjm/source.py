@@ -338,11 +338,13 @@ class CsvFiles:
 
     def inferred(self, named: Roles, settings: Settings) -> tuple[Settings, str | None, Offsets | None]:
         """The settings with the format, unit and zone of the times, the format if inferred, offsets to hold rows to."""
-        if settings.timestamp_unit is not None or settings.timestamp_format is not None:
-            return settings, None, None
         times = [names for names in (named.timestamp, named.start_timestamp) if names]
+        unit = settings.timestamp_unit
+        # A unit says what integers count, and of text how fine it is held.
+        if settings.timestamp_format is not None or (unit and self.source.are_integers(times, settings.null_values)):
+            return settings, None, None
         inferred = self.source.timestamp_format(times, settings.null_values)
-        unit = self.source.finest_unit(times, settings.null_values)
+        unit = unit or self.source.finest_unit(times, settings.null_values)
         zone, offsets = settings.timezone, None
         if zone is None:
             found = self.source.offsets(times, settings.null_values)

@@ -371,8 +371,8 @@ def _float_statistics(numbers: list[float], percentiles: list[Percentile]) -> di
     row = dict.fromkeys(["mean", "min", "max", "std", *(p.name for p in percentiles)])
     if n == 0:
         return row
-    row["mean"] = _sum(numbers) / n
     row["min"], row["max"] = numbers[0], numbers[-1]
+    row["mean"] = min(max(_sum(numbers) / n, row["min"]), row["max"])  # rounding may lead beyond the ends
     if n > 1:
         deviations = [number - row["mean"] for number in numbers]
         row["std"] = math.sqrt(_sum([deviation * deviation for deviation in deviations]) / (n - 1))

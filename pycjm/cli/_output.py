@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 UNKNOWN_WIDTH = 100
 """The width of tables that go to a file or a pipe."""
 
+LABEL_WIDTH = 12
+"""What is left to a column of labels in a narrow terminal; longer ones are broken."""
+
 
 def say(message: str, *, quiet: bool) -> None:
     """A message to the user on stderr."""
@@ -50,12 +53,16 @@ def print_rich(*parts: RenderableType) -> None:
     import os
 
     from rich.console import Console
+    from rich.measure import measure_renderables
 
     # rich's own reading of NO_COLOR leaves bold and dim, whose codes are as unwelcome in a captured text.
     colors = None if os.environ.get("NO_COLOR") else "auto"
     console = Console(file=sys.stdout, width=width(), color_system=colors, highlight=False, markup=False, emoji=False)
     with console.capture() as capture:
         for part in parts:
+            # Where a terminal is narrower than the figures it breaks the lines; rich would leave figures out.
+            needed = measure_renderables(console, console.options.update(width=10_000), [part]).minimum
+            console.width = max(width(), needed)
             console.print(part)
     text = capture.get()
     if not console.is_terminal:
@@ -85,13 +92,15 @@ def table(
     from rich.text import Text
 
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for name in columns:
+    cells = [[Text(clean(cell)) for cell in row] for row in rows]
+    for at, name in enumerate(columns):
+        widest = max((row[at].cell_len for row in [[Text(head) for head in columns], *cells]), default=0)
         if name in left:
-            made.add_column(Text(name), overflow="fold", min_width=min(len(name), 8))
+            made.add_column(Text(name), overflow="fold", min_width=min(widest, LABEL_WIDTH))
         else:
-            made.add_column(Text(name), justify="right", no_wrap=True)
-    for row in rows:
-        made.add_row(*(Text(clean(cell)) for cell in row))
+            made.add_column(Text(name), justify="right", no_wrap=True, min_width=widest)
+    for row in cells:
+        made.add_row(*row)
     # A title inside the table would be broken to the table's width.
     return Group(Text(title, "bold"), made)
 

@@ -97,7 +97,7 @@ def _head(name: str) -> str:
 def _edges(table: Table, top: int) -> RenderableType:
     rows = _rows(table, top)
     edges = [row["source"] + ARROW + row["target"] for row in rows]
-    times = _fitting(_times(table.columns), max(map(len, edges), default=0))
+    times = _fitting(_times(table.columns), max(map(len, edges), default=0), counts_width=20, least=3)
     cells = [
         (edge, _human.count(row["count"]), _human.count(row["cases"]), *(_human.duration(row[name]) for name in times))
         for edge, row in zip(edges, rows, strict=True)
@@ -106,17 +106,20 @@ def _edges(table: Table, top: int) -> RenderableType:
     return _output.table(_title("Edges", len(rows), len(table)), heads, cells, left=heads[:1])
 
 
-def _fitting(times: list[str], label_width: int) -> list[str]:
-    """As many of the times as leave the labels on one line, but at least three; the last percentiles go first.
+def _fitting(times: list[str], label_width: int, *, counts_width: int, least: int) -> list[str]:
+    """As many of the times as leave the labels on one line; the last percentiles go first.
 
-    A time takes up to 11 columns and 3 between; the counts take about 20.
+    `least` of them are shown where labels can be broken to make room. A time takes up to 11 columns and 3 between.
     """
-    n_fitting = (_output.width() - min(label_width, 60) - 20) // 14
-    return times[: max(3, n_fitting)]
+    room = _output.width() - counts_width
+    n_beside_lines = (room - min(label_width, 60)) // 14
+    n_beside_broken = (room - _output.LABEL_WIDTH) // 14
+    return times[: max(n_beside_lines, min(least, n_beside_broken), 0)]
 
 
 def _variants(table: Table, top: int, total: int | None) -> RenderableType:
     times = [name for name in _times(table.columns) if name in ("mean_s", "p50_s")]
+    times = _fitting(times, 60, counts_width=30, least=2)
     rows = [
         (
             _human.count(row["rank"]),

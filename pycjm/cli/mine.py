@@ -87,7 +87,9 @@ def command(
         result = log.mine(*measure, top=cut, progress=progress, **asked, **run)
     _output.say_naive(result.info, quiet=quiet)
     if out is not None:
-        options = {"scan": scan | _output.roles_of(log), "mine": {"measures": list(result), "top": cut, **asked, **run}}
+        percentiles = list(percentile or pycjm.measures.DEFAULT_PERCENTILES)
+        mined = {"measures": list(result), "top": cut, "percentiles": percentiles, **run}
+        options = {"scan": scan | _output.roles_of(log), "mine": mined}
         _write(log, result, out, form, overwrite, options, time.monotonic() - began, as_json=as_json, quiet=quiet)
     elif as_json:
         _print_json(log, result)

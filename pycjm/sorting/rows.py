@@ -267,31 +267,7 @@ def _rows(
 ) -> Rows:
     case = [schema.get_field_index(name) for name in named.case]
     keys = [*case, *range(len(schema), len(held))]
-    if len(case) > 1:
-        batches = _told_apart(batches, case[:-1], settings.joiner)
     return Rows(schema, held, case, keys, batches, total, lambda: _dropped(opened))
-
-
-def _told_apart(batches: Iterator[pa.RecordBatch], parts: list[int], joiner: str) -> Iterator[pa.RecordBatch]:
-    """The batches, as long as different values of the case's columns cannot be joined to the same text.
-
-    They are sorted by the columns, and cases are told apart by the joined text.
-    """
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    for batch in batches:
-        for at in parts:
-            texts = batch.column(at).cast(pa.string())
-            found = pc.index(pc.match_substring(texts, joiner), True).as_py()
-            if found >= 0:
-                column, value = batch.schema.field(at).name, texts[found].as_py()
-                raise errors.InvalidArgument(
-                    f"column {column!r} of the case holds {value!r}, and that contains the joiner {joiner!r}: "
-                    "different values of the columns could be one case. Sort with a joiner= that is in no value.",
-                    {"option": "joiner", "column": column, "value": value},
-                )
-        yield batch
 
 
 def _dropped(opened: Opened) -> dict[str, int]:

@@ -136,6 +136,21 @@ def test_equal_under_a_memory_limit_or_refused(tmp_path: Path) -> None:
         assert details["step"]
 
 
+@pytest.mark.parametrize("layout", ["case", "none"])
+def test_the_limit_that_is_named_soon_suffices(tmp_path: Path, layout: str) -> None:
+    events = draw_log(14, N_EVENTS, n_cases=5000, layout=layout, case_id="text of 16 bytes")
+    log = pycjm.scan(parquet(tmp_path, events, 4096), **roles(events))
+    limits = [1]
+    while len(limits) < 5:
+        try:
+            log.mine(memory_limit=limits[-1])
+            break
+        except pycjm.errors.MemoryLimit as refused:
+            limits.append(refused.details["needed_bytes"])
+    assert 2 <= len(limits) <= 4, limits
+    assert limits[-1] < 300 * N_EVENTS
+
+
 def test_shuffled_rows_change_nothing_without_ties() -> None:
     rng = np.random.default_rng(0)
     events = draw_log(13, N_EVENTS, n_cases=500, layout="case")

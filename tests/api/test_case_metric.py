@@ -61,6 +61,15 @@ def test_metrics_are_columns_and_statistics(golden, backend):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+def test_the_mean_of_a_constant_is_the_constant(backend):
+    tenth = pycjm.case_metric(lambda activities, times: 0.1, name="tenth")
+    cases = [str(i) for i in range(10)]
+    table = pa.table({"case": cases, "activity": ["a"] * 10, "timestamp": pa.array([0] * 10, pa.timestamp("s"))})
+    row = pycjm.scan(table).mine(tenth, backend=backend)["metrics"].to_pyarrow().to_pylist()[0]
+    assert (row["mean"], row["min"], row["max"], row["std"]) == (0.1, 0.1, 0.1, 0.0)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_alone_it_gives_its_statistics(golden, backend):
     assert list(pycjm.scan(golden).mine(length, backend=backend)) == ["metrics"]
 

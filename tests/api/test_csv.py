@@ -302,8 +302,29 @@ def test_a_directory_and_a_pipe_are_refused(tmp_path):
     if not hasattr(os, "mkfifo"):
         return
     os.mkfifo(tmp_path / "pipe.csv")
-    with pytest.raises(errors.InvalidArgument, match="not a regular file"):
-        read(str(tmp_path / "pipe.csv"))
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("pipe.csv", "pipe"):
+        with pytest.raises(errors.InvalidArgument, match="not a regular file"):
+            pycjm.scan(str(tmp_path / name)).mine()
+
+
+def test_a_unit_says_how_fine_text_is_held_and_what_integers_count(tmp_path):
+    lines = ["case,activity,timestamp", *["1,a,2026-01-01T10:00:00"] * 1100, "1,b,2026-01-01T11:00:00.123456789"]
+    path = write(tmp_path, "\n".join(lines))
+    with pytest.raises(errors.InvalidData, match='timestamp_unit "us" holds'):
+        pycjm.scan(path).mine("overview")
+    last = pycjm.scan(path, timestamp_unit="ns").mine("overview")["overview"].to_pyarrow()["last_ts"]
+    assert last.type == pa.timestamp("ns")
+    assert last.cast(pa.int64()).to_pylist() == [1_767_265_200_123_456_789]
+    path = write(tmp_path, "case,activity,timestamp\n1,a,17\n1,b,19\n")
+    last = pycjm.scan(path, timestamp_unit="ms").mine("overview")["overview"].to_pyarrow()["last_ts"]
+    assert (last.type, last.cast(pa.int64()).to_pylist()) == (pa.timestamp("ms", "UTC"), [19])
+
+
+def test_the_century_of_two_digits_turns_at_69(tmp_path):
+    path = write(tmp_path, "case,activity,timestamp\n1,birth,13.01.69\n1,call,13.01.68\n1,visit,13.01.99\n")
+    variant = pycjm.scan(path).mine("variants")["variants"].to_pyarrow()["activities"].to_pylist()
+    assert variant == [["birth", "visit", "call"]]
 
 
 def test_a_number_that_is_none_is_named(tmp_path):

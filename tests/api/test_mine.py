@@ -210,6 +210,29 @@ def test_several_columns_are_joined(golden):
     assert ("web / a", "web / d") in log.mine("dfg", "activities").to_pm4py()[0]
 
 
+@pytest.mark.parametrize(
+    ("joiner", "left", "right"),
+    [("+", ["a", "a+b"], ["b+c", "c"]), ("++", ["x", "a+"], ["y", "b"]), ("", ["1", "11"], ["11", "1"])],
+)
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_columns_that_could_be_joined_to_the_same_text_are_refused(backend, joiner, left, right):
+    times = pa.array([1, 2], pa.timestamp("s"))
+    table = pa.table({"left": left, "right": right, "activity": ["x", "y"], "timestamp": times})
+    for roles in ({"case": ["left", "right"]}, {"case": "activity", "activity": ["left", "right"]}):
+        log = pycjm.scan(table, **roles, joiner=joiner)
+        row = 1 if joiner == "" else 2
+        with pytest.raises(errors.InvalidArgument, match=f'row {row}: column "left" holds .*contains the joiner'):
+            log.mine("overview", backend=backend)
+        other = pycjm.scan(table, **roles, joiner="|").mine("overview", backend=backend)["overview"].to_pyarrow()
+        assert other["cases" if "timestamp" in roles or "left" in roles["case"] else "activities"].to_pylist() == [2]
+
+
+def test_a_joiner_in_the_last_column_does_no_harm(golden):
+    table = golden.append_column("channel", pa.array(["web+app"] * 17))
+    pairs = pycjm.scan(table, activity=["activity", "channel"]).mine("dfg", "activities").to_pm4py()[0]
+    assert ("a+web+app", "d+web+app") in pairs
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_dropped_rows_are_counted(golden, backend):
     table = pa.table(

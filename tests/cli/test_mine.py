@@ -124,6 +124,14 @@ def test_the_summary_fits_the_width(run: Run, width: int, tmp_path: Path) -> Non
     assert "…" not in done.stdout, "a label was cut"
 
 
+@pytest.mark.parametrize("width", [1, 20, 40, 58])
+def test_a_narrow_terminal_breaks_lines_and_loses_no_figure(run: Run, golden: str, width: int) -> None:
+    lines = run("mine", golden, env={"COLUMNS": str(width)}).stdout.splitlines()
+    cells = [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in lines]
+    assert ["a → d", "4", "4"] in [row[:3] for row in cells]
+    assert ["1", "a → d", "4", "66.7 %", "66.7 %"] in [row[:5] for row in cells]
+
+
 @pytest.mark.parametrize(
     "label", ["\x1b[31mred\x1b[0m", "[bold]loud[/bold]", ":smile:", "two\nlines", "tab\there", "\u202eback"]
 )

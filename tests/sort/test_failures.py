@@ -106,9 +106,8 @@ def test_joined_values_that_could_be_mistaken(tmp_path: Path) -> None:
     )
     roles = {"case": ["a", "b"], "activity": "activity", "timestamp": "timestamp"}
     path = tmp_path / "sorted.parquet"
-    with pytest.raises(errors.InvalidArgument, match="contains the joiner") as caught:
+    with pytest.raises(errors.InvalidArgument, match=r'row 1: column "a" holds "x\+y", and that contains the joiner'):
         pycjm.scan(table, **roles).sort(path)
-    assert caught.value.details["value"] == "x+y"
     assert not path.exists()
     assert pycjm.scan(table, **roles, joiner="|").sort(path)["rows"] == 2
 

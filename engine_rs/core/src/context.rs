@@ -53,6 +53,33 @@ impl Phase {
     }
 }
 
+/// What memory is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Events put aside by partition.
+    Partitions,
+    /// What the measures keep.
+    Measures,
+}
+
+impl Step {
+    fn name(self) -> &'static str {
+        match self {
+            Step::Partitions => "the partitions",
+            Step::Measures => "the measures",
+        }
+    }
+
+    /// How many times as much the rest of the run may come to need. Partitions are followed by measures, which keep up
+    /// to as many bytes of an event again; new variants and edges come unevenly.
+    fn room(self) -> f64 {
+        match self {
+            Step::Partitions => 2.5,
+            Step::Measures => 1.5,
+        }
+    }
+}
+
 /// How far a run is: `rows_done` of `rows_total` (0 = not known) in `phase`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
@@ -170,6 +197,21 @@ impl Context {
     /// CANCELLED if somebody asked to stop.
     pub fn check_cancelled(&self) -> Result<()> {
         if self.cancelled.load(Ordering::Relaxed) { Err(Error::cancelled()) } else { Ok(()) }
+    }
+
+    /// Takes `bytes` from the memory account for `step`.
+    ///
+    /// # Errors
+    /// MEMORY_LIMIT, with the limit that the whole log is likely to need, by the share of its rows that are dealt with;
+    /// where the number of rows is not known, with what is needed up to now.
+    pub fn reserve(&self, step: Step, bytes: u64) -> Result<()> {
+        self.memory.reserve(step.name(), bytes, |used| {
+            let progress = self.progress();
+            // The rows in hand count, too.
+            let done = progress.rows_done + self.batch_rows as u64;
+            let share = (progress.rows_total as f64 / done as f64).max(1.0);
+            (used as f64 * share * step.room()) as u64
+        })
     }
 
     /// Enters a phase of `total` rows (0 = not known).

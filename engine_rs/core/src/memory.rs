@@ -25,19 +25,20 @@ impl Budget {
     /// Takes `bytes` for `step`.
     ///
     /// # Errors
-    /// MEMORY_LIMIT, naming the step and a limit that this reservation would have fitted in.
-    pub fn reserve(&self, step: &'static str, bytes: u64) -> Result<()> {
+    /// MEMORY_LIMIT, naming the step, and as a limit what `whole` makes of the bytes that are needed up to now.
+    pub fn reserve(&self, step: &'static str, bytes: u64, whole: impl FnOnce(u64) -> u64) -> Result<()> {
         let used = self.used_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
         if used > self.limit_bytes {
             self.used_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            let needed = whole(used);
             let text = format!(
-                "the memory limit of {} bytes is too small for {step}: at least {used} bytes are needed; raise memory_limit",
+                "the memory limit of {} bytes is too small for {step}: about {needed} bytes are needed; raise memory_limit",
                 self.limit_bytes
             );
             return Err(Error::new(ErrorKind::MemoryLimit, text)
                 .with("step", step)
                 .with("limit_bytes", self.limit_bytes)
-                .with("needed_bytes", used));
+                .with("needed_bytes", needed));
         }
         self.peak_bytes.fetch_max(used, Ordering::Relaxed);
         Ok(())
@@ -66,10 +67,10 @@ mod tests {
     #[test]
     fn a_reservation_over_the_limit_names_step_and_need_and_takes_nothing() {
         let budget = Budget::new(Some(100));
-        budget.reserve("first", 60).unwrap();
-        let error = budget.reserve("second", 60).unwrap_err();
+        budget.reserve("first", 60, |_| 0).unwrap();
+        let error = budget.reserve("second", 60, |used| used + 1).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::MemoryLimit);
-        assert!(error.message().contains("second") && error.message().contains("120"));
+        assert!(error.message().contains("second") && error.message().contains("121"));
         assert_eq!((budget.used_bytes(), budget.peak_bytes()), (60, 60));
         budget.release(60);
         assert_eq!(budget.used_bytes(), 0);

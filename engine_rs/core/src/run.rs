@@ -11,7 +11,7 @@ use crate::cases::batch::Fold;
 use crate::cases::grouped::{Edges, Grouper, stitch};
 use crate::cases::layout::{Layout, Summary, ascends, decide, has_duplicates, looks_grouped, run_starts};
 use crate::cases::partition::{Assembler, Chunk, Partitioner, Partitioning};
-use crate::context::{Context, Phase};
+use crate::context::{Context, Phase, Step};
 use crate::error::{Error, Result, guarded};
 use crate::log::encode::{Encoded, Encoder, Labels};
 use crate::log::normalise::{Normaliser, NullTally};
@@ -349,7 +349,7 @@ impl Sink for Splitter<'_> {
             summary.add(batch, self.runs.len());
         }
         let chunk = self.partitioner.split(batch);
-        self.context.memory().reserve("the partitions", chunk.size_bytes() as u64)?;
+        self.context.reserve(Step::Partitions, chunk.size_bytes() as u64)?;
         self.chunks.push(chunk);
         Ok(())
     }

@@ -44,6 +44,16 @@ impl Unit {
         }
     }
 
+    /// The name that [`Unit::parse`] reads.
+    pub fn name(self) -> &'static str {
+        match self {
+            Unit::Second => "s",
+            Unit::Milli => "ms",
+            Unit::Micro => "us",
+            Unit::Nano => "ns",
+        }
+    }
+
     /// Arrow's word for the unit.
     pub fn arrow(self) -> TimeUnit {
         match self {
@@ -99,7 +109,7 @@ mod tests {
     #[test]
     fn names_and_arrow_units_round_trip() {
         for (name, unit) in [("s", Unit::Second), ("ms", Unit::Milli), ("us", Unit::Micro), ("ns", Unit::Nano)] {
-            assert_eq!(Unit::parse(name).unwrap(), unit);
+            assert_eq!((Unit::parse(name).unwrap(), unit.name()), (unit, name));
             assert_eq!(Unit::from_arrow(unit.arrow()), unit);
         }
         assert!(Unit::parse("h").is_err());

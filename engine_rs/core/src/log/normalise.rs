@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 
+use arrow_array::builder::StringBuilder;
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, StringArray};
 use arrow_buffer::{BooleanBuffer, ScalarBuffer};
@@ -137,8 +138,8 @@ impl<'a> Normaliser<'a> {
             None => None,
         };
         Ok(EventBatch {
-            case: self.label(&self.roles.case, &columns)?,
-            activity: self.label(&self.roles.activity, &columns)?,
+            case: self.label(&self.roles.case, &columns, &original, path)?,
+            activity: self.label(&self.roles.activity, &columns, &original, path)?,
             times,
             starts,
             order: self.roles.order.iter().map(|&at| Arc::clone(&columns[at])).collect(),
@@ -210,25 +211,47 @@ impl<'a> Normaliser<'a> {
         })
     }
 
-    /// One column as it is; several as text with the joiner between.
-    fn label(&self, at: &[usize], columns: &[ArrayRef]) -> Result<ArrayRef> {
+    /// One column as it is; several as text with the joiner between, if the text tells what the columns held.
+    fn label(
+        &self,
+        at: &[usize],
+        columns: &[ArrayRef],
+        original: &dyn Fn(usize) -> u64,
+        path: Option<&Arc<str>>,
+    ) -> Result<ArrayRef> {
         if let [only] = at {
             return Ok(Arc::clone(&columns[*only]));
         }
         let as_text = |&at: &usize| cast(&columns[at], &DataType::Utf8);
         let parts = at.iter().map(as_text).collect::<std::result::Result<Vec<_>, _>>();
         let parts = parts.map_err(|error| Error::argument(format!("columns cannot be joined: {error}")))?;
+        let parts: Vec<&StringArray> = parts.iter().map(|part| part.as_string()).collect();
+        let joiner = self.spec.joiner.as_str();
         let rows = parts[0].len();
-        let mut joined = String::new();
-        let labels = (0..rows).map(|row| {
-            joined.clear();
+        let mut joined = StringBuilder::with_capacity(rows, parts.iter().map(|part| part.values().len()).sum());
+        let mut text = String::new();
+        for row in 0..rows {
+            text.clear();
             for (i, part) in parts.iter().enumerate() {
-                joined.push_str(if i == 0 { "" } else { &self.spec.joiner });
-                joined.push_str(part.as_string::<i32>().value(row));
+                text.push_str(if i == 0 { "" } else { joiner });
+                text.push_str(part.value(row));
             }
-            joined.clone()
-        });
-        Ok(Arc::new(StringArray::from_iter_values(labels.collect::<Vec<_>>())))
+            if !text.splitn(parts.len(), joiner).eq(parts.iter().map(|part| part.value(row))) {
+                let holder = parts.iter().position(|part| part.value(row).contains(joiner)).unwrap_or(0);
+                let (column, value) = (self.roles.columns[at[holder]].as_str(), parts[holder].value(row));
+                let row = original(row) + 1;
+                let place = path.map(|path| format!("{path}, ")).unwrap_or_default();
+                let text = format!(
+                    "{place}row {row}: column {column:?} holds {value:?}, and that contains the joiner {joiner:?}, so that \
+                     other values of the columns could be joined to the same text; pass a joiner that no value contains"
+                );
+                let error = Error::argument(text).with("option", "joiner").with("column", column);
+                let error = error.with("value", value).with("row", row);
+                return Err(path.into_iter().fold(error, |error, path| error.with("path", path.as_ref())));
+            }
+            joined.append_value(&text);
+        }
+        Ok(Arc::new(joined.finish()))
     }
 }
 

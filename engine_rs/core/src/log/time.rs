@@ -194,7 +194,7 @@ impl TimeReader {
         if i64::from(nanos) % nanos_per_tick != 0 {
             return Err(format!(
                 "{text:?} has finer digits than timestamp_unit {:?} holds; pass a finer timestamp_unit",
-                self.unit.arrow()
+                self.unit.name()
             ));
         }
         let whole = seconds.checked_mul(per_second);

@@ -191,6 +191,11 @@ fn parse_pieces(pieces: &[Piece], text: &str) -> std::result::Result<Option<Pars
 
 /// The time that the fields make up; none where they contradict each other or are too few.
 fn time_of(parsed: &Parsed) -> Option<ReadTime> {
+    let mut parsed = parsed.clone();
+    if (parsed.year_mod_100(), parsed.year_div_100(), parsed.year()) == (Some(69), None, None) {
+        // POSIX, and Python, pandas and DuckDB with it: 69 to 99 are the years of 1900. chrono begins with 70.
+        parsed.set_year_div_100(19).ok()?;
+    }
     if let Some(offset) = parsed.offset() {
         let utc = parsed.to_naive_datetime_with_offset(offset).ok()?.and_utc();
         let seconds = utc.timestamp() - i64::from(offset);
@@ -222,6 +227,14 @@ mod tests {
     fn read(format: &str, text: &str) -> std::result::Result<(i64, u32, bool), String> {
         let format = TextFormat::new(format).map_err(|error| error.to_string())?;
         format.parse(text).map(|time| (time.seconds, time.nanos, time.aware))
+    }
+
+    #[test]
+    fn the_century_of_two_digits_turns_where_that_of_posix_does() {
+        for (year, expected) in [("68", 3_092_601_600), ("69", -31_536_000), ("70", 0), ("00", 946_684_800)] {
+            assert_eq!(read("%y-%m-%d", &format!("{year}-01-01")), Ok((expected, 0, false)), "{year}");
+        }
+        assert_eq!(read("%C%y-%m-%d", "2069-01-01"), Ok((3_124_224_000, 0, false)));
     }
 
     #[test]

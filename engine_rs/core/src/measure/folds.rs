@@ -1,7 +1,7 @@
 //! All the folds of a plan, side by side: what one thread keeps while it goes through its cases.
 
 use crate::cases::batch::{CaseBatch, Fold};
-use crate::context::Context;
+use crate::context::{Context, Step};
 use crate::error::Result;
 use crate::log::encode::Labels;
 use crate::log::spec::Negative;
@@ -73,7 +73,7 @@ impl<'a> Folds<'a> {
     /// Takes from the memory account what the folds have grown by.
     fn account(&mut self) -> Result<()> {
         let size = self.size_bytes();
-        self.context.memory().reserve("the measures", size.saturating_sub(self.reserved_bytes))?;
+        self.context.reserve(Step::Measures, size.saturating_sub(self.reserved_bytes))?;
         self.reserved_bytes = self.reserved_bytes.max(size);
         Ok(())
     }

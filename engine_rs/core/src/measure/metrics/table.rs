@@ -43,7 +43,8 @@ fn describe(values: &[Vec<f64>], asked: &[Percentile]) -> Row {
     let (Some(&min), Some(&max)) = (sorted.first(), sorted.last()) else {
         return Row { n: 0, spread: None, percentiles: Vec::new() };
     };
-    let mean = sorted.iter().sum::<f64>() / n as f64;
+    // Rounding may lead beyond the ends.
+    let mean = (sorted.iter().sum::<f64>() / n as f64).clamp(min, max);
     let squares: f64 = sorted.iter().map(|value| (value - mean) * (value - mean)).sum();
     let std = (n > 1).then(|| (squares / (n - 1) as f64).sqrt());
     let percentiles = of_sorted_floats(&sorted, asked).unwrap_or_default();
