@@ -8,7 +8,10 @@ def main() -> None:
     _signals.end_at_once()
     from .cli import main as run
 
-    run()
+    try:
+        run()
+    finally:
+        _signals.ignore()
 
 
 if __name__ == "__main__":

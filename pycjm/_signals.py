@@ -52,6 +52,14 @@ def clean_up(*modules: str) -> None:
             signal.signal(number, _raise)
 
 
+def ignore() -> None:
+    """From now on they do nothing: the work is done, and while the interpreter goes away they would seem to stop it."""
+    for name in _NAMES:
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) in (_end, _raise):
+            signal.signal(number, signal.SIG_IGN)
+
+
 def _end(number: int, frame: FrameType | None) -> None:
     try:
         os.write(2, f"{SAID}\n".encode())

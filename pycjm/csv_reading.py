@@ -346,7 +346,8 @@ class Reading:
             told = csv_dialect.bad_encoding(path, self.dialect.encoding, where)
             return errors.InvalidData(told.message, {**told.details, **details})
         return errors.InvalidData(
-            f"{path}: {where}: {reason}, and {kind} is expected. Pass null_values=... if it means that there is none.",
+            f"{path}: {where}: {reason}, and {kind} is expected, by the first values or by what was asked. Pass "
+            "null_values=... if it means that there is none; to order by text, scan a table of pyarrow.csv.read_csv.",
             details,
         )
 

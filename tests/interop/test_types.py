@@ -251,16 +251,14 @@ def test_views_of_binary_as_cases(tmp_path: Path) -> None:
     ]
 
 
-def test_several_columns_as_case_and_activity() -> None:
+def test_several_columns_as_case() -> None:
     numbers = columns()["case"]
     dressed = table(
-        tens=pa.array([f"{number // 10}" for number in numbers]),
+        tens=pa.array([f"{number // 10}" for number in numbers], pa.large_utf8()),
         ones=pa.array([f"{number % 10}" for number in numbers], pa.dictionary(pa.int8(), pa.utf8())),
-        first=pa.array([name[:1] for name in columns()["activity"]]),
-        rest=pa.array([name[1:] for name in columns()["activity"]], pa.large_utf8()),
     )
-    options = {"case": ["tens", "ones"], "activity": ["first", "rest"], "joiner": ""}
-    assert_right(dressed, case_ids=lambda number: f"{number // 10}{number % 10}", **options)
+    options = {"case": ["tens", "ones"], "joiner": "-"}
+    assert_right(dressed, case_ids=lambda number: f"{number // 10}-{number % 10}", **options)
 
 
 @pytest.mark.parametrize(

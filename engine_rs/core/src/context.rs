@@ -207,8 +207,8 @@ impl Context {
     pub fn reserve(&self, step: Step, bytes: u64) -> Result<()> {
         self.memory.reserve(step.name(), bytes, |used| {
             let progress = self.progress();
-            // The rows in hand count, too.
-            let done = progress.rows_done + self.batch_rows as u64;
+            // Before the first rows are done with, they are at most a batch.
+            let done = if progress.rows_done > 0 { progress.rows_done } else { self.batch_rows as u64 };
             let share = (progress.rows_total as f64 / done as f64).max(1.0);
             (used as f64 * share * step.room()) as u64
         })

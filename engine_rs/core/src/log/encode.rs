@@ -286,6 +286,17 @@ impl<'a> Encoder<'a> {
                         let hashes: Vec<u64> = (0..values.len()).map(|i| hash::of_bytes(values.value(i))).collect();
                         keys.iter().map(|&key| hashes[key as usize]).collect()
                     }
+                    TextColumn::Coded { keys, values, .. } => {
+                        // Equal neighbours, as in logs by case, have the same value without a look at it.
+                        let mut last = (keys.first().map(|&key| !key), 0);
+                        let mut hash_of = |key| {
+                            if last.0 != Some(key) {
+                                last = (Some(key), hash::of_bytes(values.value(key as usize)));
+                            }
+                            last.1
+                        };
+                        keys.iter().map(|&key| hash_of(key)).collect()
+                    }
                     text => (0..text.len()).map(|row| hash::of_bytes(text.value(row))).collect(),
                 };
                 self.ids = Some(text);
