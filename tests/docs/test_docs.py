@@ -8,6 +8,7 @@ import json
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import click
 import doc_pages
@@ -146,22 +147,31 @@ def test_the_readme_has_two_commands_and_ci_runs_the_second():
     assert (ROOT / sample[1]).exists()
 
 
+def recorded(name: str) -> dict[tuple[str, str], dict[str, Any]]:
+    """What `pycjm bench` has recorded, by layout and engine."""
+    (path,) = (ROOT / "benchmarks" / "results").glob(f"*-bench-{name}.json")
+    report = json.loads(text_of(path))
+    assert report["made_by"] == "pycjm bench"
+    assert report["versions"]["pycjm"]["profile"] == "release"
+    return {(result["layout"], result["engine"]): result for result in report["results"]}
+
+
 def test_the_figures_of_the_readme_are_those_of_the_results():
-    medians: dict[tuple[str, str, str], list[float]] = {}
-    for path in sorted((ROOT / "benchmarks" / "results").glob("*.json")):
-        for run in json.loads(text_of(path))["benchmarks"]:
-            what = run["params"]
-            key = (what["question"], what["layout"], what["engine"])
-            medians.setdefault(key, []).append(run["stats"]["median"])
     shown = rows(sections(ROOT / "README.md")["how-fast-is-it"])
-    assert len(shown) == 6
-    for question, layout, *cells in shown:
-        native = medians[question, layout, "native"]
-        told = [f"{min(native) * 1e3:.0f} - {max(native) * 1e3:.0f} ms"]
-        for engine in ("numba", "polars", "duckdb"):
-            ratios = [a / b for a, b in zip(medians[question, layout, engine], native, strict=True)]
-            told.append(f"{min(ratios):.1f} - {max(ratios):.1f}")
-        assert cells == told, f"{question} {layout}"
+    in_memory = recorded("10M-arrow")
+    for layout, *cells in shown[:3]:
+        native = in_memory[layout, "native"]["wall_s"]
+        ratios = [in_memory[layout, engine]["wall_s"] / native for engine in ("numba", "polars", "chdb", "duckdb")]
+        assert cells == [f"{native:.2f} s", *(f"{ratio:.1f}" for ratio in ratios)], layout
+    assert len(shown) == 8
+    for events, layout, *cells in shown[3:]:
+        results = recorded(f"{events.split()[0]}M-parquet")
+        native = results[layout, "native"]
+        told = [f"{native['wall_s']:.2f} s", f"{native['peak_bytes'] / 2**20:,.0f} MiB"]
+        for engine in ("pyarrow read", "polars-streaming"):
+            found = results.get((layout, engine))
+            told.append(f"{found['wall_s']:.2f} s" if found else "-")
+        assert cells == told, f"{events} {layout}"
 
 
 # ---- the command line ----
