@@ -196,7 +196,7 @@ def plain_column(column: pa.Array) -> list[Any]:
 
 def plain_rows(batch: pa.RecordBatch) -> Iterator[dict[str, Any]]:
     """The rows as dictionaries of what JSON has a word for; floats may still be infinite."""
-    columns = [column.to_pylist() for column in _plain(batch)]
+    columns = [_plain_values(column) for column in batch.columns]
     for row in zip(*columns, strict=True):
         yield dict(zip(batch.schema.names, row, strict=True))
 
@@ -222,6 +222,23 @@ def _finite(value: Any) -> Any:
     return value
 
 
+_FEW = 1000
+
+
+def _plain_values(column: pa.Array) -> list[Any]:
+    """The values of ``_plain_column``; a few of them without pyarrow.compute and pandas, which take long to load."""
+    import pyarrow as pa
+
+    kind = column.type
+    if pa.types.is_timestamp(kind) and len(column) <= _FEW:
+        zone = "" if kind.tz is None else "Z"
+        ticks = column.view(pa.int64()).to_pylist()
+        return [None if tick is None else _moment(tick, _PER_SECOND[kind.unit]) + zone for tick in ticks]
+    if pa.types.is_dictionary(kind) and pa.types.is_string(kind.value_type):
+        return column.to_pylist()
+    return _plain_column(column).to_pylist()
+
+
 def _plain(batch: pa.RecordBatch) -> list[pa.Array]:
     """The columns with types that CSV and JSON have a word for."""
     return [_plain_column(column) for column in batch.columns]
@@ -229,7 +246,6 @@ def _plain(batch: pa.RecordBatch) -> list[pa.Array]:
 
 def _plain_column(column: pa.Array) -> pa.Array:
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     kind = column.type
     if pa.types.is_dictionary(kind):
@@ -239,6 +255,8 @@ def _plain_column(column: pa.Array) -> pa.Array:
     if pa.types.is_timestamp(kind):
         return _moments(column)
     if pa.types.is_date(kind):
+        import pyarrow.compute as pc
+
         moments = _moments(column.cast(pa.timestamp("s" if kind == pa.date32() else "ms")))
         return pc.replace_substring_regex(moments, "T.*", "")
     if pa.types.is_temporal(kind):
@@ -271,15 +289,17 @@ def _moments(column: pa.Array) -> pa.Array:
     if not pc.any(is_far, min_count=0).as_py():
         return texts
     zone = "" if kind.tz is None else "Z"
-    far = [_far_moment(tick, per_second) + zone for tick in ticks.filter(is_far).to_pylist()]
+    far = [_moment(tick, per_second) + zone for tick in ticks.filter(is_far).to_pylist()]
     return pc.replace_with_mask(texts, is_far, pa.array(far, pa.utf8()))
 
 
-def _far_moment(tick: int, per_second: int) -> str:
-    """A time outside of the years 0 to 9999, which neither Arrow nor Python can write."""
+def _moment(tick: int, per_second: int) -> str:
+    """A time in any year, also beyond those that Arrow or Python can write."""
     seconds, fraction = divmod(tick, per_second)
     days, second = divmod(seconds, 86_400)
     cycles, days = divmod(days, 146_097)  # the calendar repeats itself every 400 years
     near = datetime.datetime(1970, 1, 1) + datetime.timedelta(days, second)
     digits = f".{fraction:0{len(str(per_second)) - 1}d}" if per_second > 1 else ""
-    return f"{near.year + 400 * cycles:+07d}{near:-%m-%dT%H:%M:%S}{digits}"
+    year = near.year + 400 * cycles
+    shown = f"{year:04d}" if 0 <= year <= 9999 else f"{year:+07d}"
+    return f"{shown}{near:-%m-%dT%H:%M:%S}{digits}"

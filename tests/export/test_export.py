@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import pycjm
-from pycjm import errors, export
+from pycjm import _formats, errors, export
 
 VERSIONS = {"package": "0", "engine": "0"}
 BERLIN = pa.timestamp("ns", "Europe/Berlin")
@@ -602,3 +602,16 @@ def test_the_own_output_by_its_path(tmp_path, to_file):
         done = subprocess.run(args, stdout=file if to_file else subprocess.PIPE, timeout=60, check=True)
     assert (out.read_bytes() if to_file else done.stdout) == (b"old new" if to_file else b"new")
     assert link.is_symlink()
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+@pytest.mark.parametrize("zone", [None, "UTC", "Asia/Tokyo"])
+def test_few_times_are_written_as_many_are(unit: str, zone: str | None) -> None:
+    second = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[unit]
+    ticks = [0, 1, -1, 1_767_265_200 * second, -2_208_988_800 * second - 1, 4_102_444_800 * second + second - 1, None]
+    if unit != "ns":
+        ticks += [-62_167_219_200 * second, -62_167_219_200 * second - 1, 253_402_300_800 * second, -(10**12) * second]
+    column = pa.array(ticks, pa.timestamp(unit, zone))
+    many = _formats.plain_column(column)
+    rows = list(_formats.plain_rows(pa.record_batch({"at": column})))
+    assert [row["at"] for row in rows] == many
