@@ -31,13 +31,15 @@ pub struct Edge {
 /// # Errors
 /// CANCELLED.
 pub fn finish(states: Vec<State>, asked: &[Percentile], unit: Unit, context: &Context) -> Result<Vec<Edge>> {
-    let (mut merged, batches) = merge(states);
+    let (merged, batches) = merge(states);
     // The heaviest edges first, so that no thread is left with one at the end.
-    merged.sort_by_cached_key(|(pair, edge)| (std::cmp::Reverse(edge.moments.n()), *pair));
+    let mut order: Vec<u32> = (0..merged.len() as u32).collect();
+    order.sort_unstable_by_key(|&i| (std::cmp::Reverse(merged[i as usize].1.moments.n()), i));
     let cells: Vec<Mutex<((u32, u32), EdgeState)>> = merged.into_iter().map(Mutex::new).collect();
     workers::for_each_with(context, cells.len(), Ranks::default, |space, i| {
         // Taken out, so that what it holds is gone when it is described.
-        let (pair, edge) = std::mem::take(&mut *cells[i].lock().unwrap_or_else(PoisonError::into_inner));
+        let cell = &cells[order[i] as usize];
+        let (pair, edge) = std::mem::take(&mut *cell.lock().unwrap_or_else(PoisonError::into_inner));
         let gaps = Description::of_moments(edge.moments, &edge.blocks(&batches), asked, unit, space);
         let (source, target) = pair;
         let (count, cases, negatives) = (edge.moments.n(), edge.cases, edge.negatives);
@@ -75,17 +77,25 @@ fn merge(states: Vec<State>) -> Merged {
 /// # Errors
 /// INTERNAL if the columns do not fit together.
 pub fn table(
-    mut edges: Vec<Edge>,
+    edges: Vec<Edge>,
     names: &[String],
     asked: &[Percentile],
     unit: Unit,
     with_negatives: bool,
 ) -> Result<RecordBatch> {
     let name = |code: u32| names[code as usize].as_str();
-    edges.sort_by(|a, b| {
-        let by_name = || (name(a.source), name(a.target)).cmp(&(name(b.source), name(b.target)));
-        b.count.cmp(&a.count).then_with(by_name)
-    });
+    // Names are compared once each; edges then by the places of their names, and only their numbers move.
+    let mut by_name: Vec<u32> = (0..names.len() as u32).collect();
+    by_name.sort_unstable_by_key(|&code| name(code));
+    let mut place = vec![0u32; names.len()];
+    by_name.iter().zip(0..).for_each(|(&code, at)| place[code as usize] = at);
+    let mut order: Vec<(std::cmp::Reverse<u64>, u32, u32, u32)> = edges
+        .iter()
+        .zip(0..)
+        .map(|(edge, i)| (std::cmp::Reverse(edge.count), place[edge.source as usize], place[edge.target as usize], i))
+        .collect();
+    order.sort_unstable();
+    let edges: Vec<&Edge> = order.iter().map(|&(_, _, _, i)| &edges[i as usize]).collect();
     let totals = edges.iter().map(|edge| Some(ratio(edge.gaps.moments.sum(), i128::from(unit.per_second()))));
     let mut columns = vec![
         labels("source", edges.iter().map(|edge| name(edge.source))),
