@@ -178,6 +178,24 @@ def _reading(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         raise _ReadFailed(error) from error
 
 
+def check_file(path: Path) -> None:
+    """Tell before the work whether :func:`whole_file` may write to `path`.
+
+    Raises
+    ------
+    InvalidArgument
+        It is a directory, a disk or a socket.
+    IoError
+        The directory that should hold it is not there.
+    """
+    target = os.path.realpath(path)
+    if os.path.isdir(target):
+        raise errors.InvalidArgument(f"{path} is a directory; name a file in it.", {"path": os.fspath(path)})
+    if not _is_special(path):
+        with explained(path):
+            os.listdir(os.path.dirname(target))
+
+
 @contextmanager
 def whole_file(path: Path) -> Iterator[BinaryIO]:
     """A binary file that takes the name `path` when the block ends well, and disappears when it does not.

@@ -149,6 +149,9 @@ def write_synth(
     from . import export
 
     _check(events, layout, case_id, activities, seed, 1)
+    if not os.fsdecode(path).lower().endswith((".parquet", ".pq")):
+        details = {"path": os.fspath(path)}
+        raise errors.InvalidArgument(f"{path}: a synthetic log is a Parquet file; name it *.parquet.", details)
     if not overwrite and os.path.lexists(path) and not os.path.isdir(path):
         message = f"{path} exists. Name another file, or replace it with overwrite=True."
         raise errors.InvalidArgument(message, {"path": os.fspath(path)})

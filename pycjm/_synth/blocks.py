@@ -16,7 +16,7 @@ from .model import BETWEEN_BITS, EVENTS_PER_CASE, GAP_BITS, STEP_BITS, TIES, Mod
 BLOCK_CASES = 1 << 14
 """Cases drawn together, at most. A part of the definition of a log: another value gives other events."""
 SPAN_US = 365 * 86_400 * 10**6
-"""Cases start within one year, whatever the number of events."""
+"""Cases are planned to start within one year, whatever the number of events; a few more than planned start later."""
 FIRST_US = int(datetime(2025, 1, 1, tzinfo=UTC).timestamp()) * 10**6
 
 EVENT = np.dtype([("case", "<i8"), ("time_us", "<i8"), ("activity", "<i4")])

@@ -61,8 +61,8 @@ def difference(found: Answers, known: Answers) -> str | None:
     """The first thing in which answers differ from the right ones, or None.
 
     Counts have to be equal, times equal but for the last digits: other tools divide and add floats, where pycjm rounds
-    once. Among the most frequent variants those with the smallest count are not compared, because the cut through them
-    is arbitrary.
+    once. Where there are more variants than are listed, those with the smallest count are not compared, because the cut
+    through them is arbitrary.
     """
     return (
         _first("edge", found.counts, known.counts)
@@ -71,7 +71,7 @@ def difference(found: Answers, known: Answers) -> str | None:
         or _first("gaps of", found.gaps, known.gaps)
         or (None if _same(found.durations, known.durations) else _told("case durations", found, known, "durations"))
         or (None if found.variants == known.variants else _told("number of variants", found, known, "variants"))
-        or _top(found.top, known.top)
+        or _top(found.top, known.top, is_cut=known.variants > TOP)
     )
 
 
@@ -93,22 +93,31 @@ def _first(what: str, found: dict[Any, Any], known: dict[Any, Any]) -> str | Non
 
 
 def _same(one: Any, other: Any) -> bool:
-    if isinstance(one, int) or isinstance(other, int):
+    if one is None or other is None or isinstance(one, int) or isinstance(other, int):
         return one == other
     if len(one) != len(other):
         return False
-    return all(math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-9) for a, b in zip(one, other, strict=True))
+    return all(_close(a, b) for a, b in zip(one, other, strict=True))
+
+
+def _close(one: float | None, other: float | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-9)
 
 
 def _told(what: str, found: Answers, known: Answers, name: str) -> str:
     return f"{what}: {getattr(found, name)}, native says {getattr(known, name)}"
 
 
-def _top(found: list[tuple[tuple[str, ...], int]], known: list[tuple[tuple[str, ...], int]]) -> str | None:
+def _top(
+    found: list[tuple[tuple[str, ...], int]], known: list[tuple[tuple[str, ...], int]], *, is_cut: bool
+) -> str | None:
     one, other = ([n for _, n in top] for top in (found, known))
     if one != other:
         place = next((k for k, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
         return f"variant {place + 1}: {one[place:][:1]} cases, native says {other[place:][:1]}"
-    sets = ({(path, n) for path, n in top if n > top[-1][1]} for top in (found, known))
+    # Where the list is cut, which variants of the last count are in it is arbitrary.
+    sets = ({(tuple(path), n) for path, n in top if not is_cut or n > top[-1][1]} for top in (found, known))
     apart = sorted(set.symmetric_difference(*sets))
     return f"only one of the two has the variant {' -> '.join(apart[0][0])} ({apart[0][1]} cases)" if apart else None

@@ -73,12 +73,16 @@ def command(
     pycjm bench --events 10M --layout time --layout shuffled --engine polars --engine duckdb --plot chart.svg
     """
     _signals.clean_up("pyarrow", "pyarrow.parquet")
+    from .. import export
     from ..bench import chart, running
     from . import _output
     from ._progress import progress_bar
 
     if plot is not None:
         chart.check_plot(plot)
+    for path in (output, plot):
+        if path is not None:
+            export.check_file(path)
     with progress_bar(quiet=quiet, unit="runs") as progress:
         report = running.run(
             layouts=layout,
@@ -88,14 +92,15 @@ def command(
             progress=progress,
             **given,
         )
-    if output is not None:
-        _write(report, output)
-    if plot is not None:
-        chart.plot(report, plot)
+    # Shown first, so that nothing that goes wrong with the files takes it away.
     if as_json:
         _output.print_json(report)
     else:
         _output.print_rich(*_tables(report))
+    if output is not None:
+        _write(report, output)
+    if plot is not None:
+        chart.plot(report, plot)
     for path in (output, plot):
         if path is not None:
             _output.say(f"Wrote {path}", quiet=quiet)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -167,3 +169,12 @@ def test_an_unknown_engine_is_guessed() -> None:
     done = CliRunner().invoke(cli, ["bench", "--engine", "polar"], prog_name="pycjm")
     assert done.exit_code == 2
     assert "Did you mean 'polars'?" in done.stderr
+
+
+@pytest.mark.parametrize("option", ["--output", "--plot"])
+def test_a_file_that_cannot_be_written_is_told_before_the_work(option: str, tmp_path: Path) -> None:
+    name = "missing/report.json" if option == "--output" else "missing/chart.svg"
+    command = [sys.executable, "-m", "pycjm", "bench", "--events", "1G", "--engine", "native", option, tmp_path / name]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (5, "")
+    assert name in done.stderr
