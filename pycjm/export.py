@@ -192,8 +192,28 @@ def check_file(path: Path) -> None:
     if os.path.isdir(target):
         raise errors.InvalidArgument(f"{path} is a directory; name a file in it.", {"path": os.fspath(path)})
     if not _is_special(path):
+        parent = os.path.dirname(target)
         with explained(path):
-            os.listdir(os.path.dirname(target))
+            if not stat.S_ISDIR(os.stat(parent).st_mode):
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), parent)
+
+
+def check_new_log(path: Path, what: str, *, overwrite: bool) -> None:
+    """Tell before the work whether a log may be written to `path` as Parquet; `what` says what kind of log.
+
+    Raises
+    ------
+    InvalidArgument
+        The name does not end as that of a Parquet file, or it is taken and `overwrite` is false, or a directory.
+    IoError
+        The directory that should hold it is not there.
+    """
+    details = {"path": os.fspath(path)}
+    if not os.fsdecode(path).lower().endswith(_formats.EXTENSIONS["parquet"]):
+        raise errors.InvalidArgument(f"{path}: {what} is a Parquet file; name it *.parquet.", details)
+    check_file(path)
+    if os.path.lexists(path) and not overwrite:
+        raise errors.InvalidArgument(f"{path} exists. Name another file, or replace it with overwrite=True.", details)
 
 
 @contextmanager
@@ -213,9 +233,8 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     IoError
         The system refused.
     """
+    check_file(path)
     target = os.path.realpath(path)
-    if os.path.isdir(target):
-        raise errors.InvalidArgument(f"{path} is a directory; name a file in it.", {"path": os.fspath(path)})
     if _is_special(path):
         with explained(path), tempfile.TemporaryFile() as content:
             yield content

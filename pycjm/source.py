@@ -362,7 +362,8 @@ class CsvFiles:
     def improve(self, error: errors.PycjmError, inferred: str | None, starts: list[int]) -> errors.PycjmError:
         """The engine counts rows over all files and knows no path: both are brought back here."""
         details = dict(error.details)
-        if "path" in details or error.code not in (errors.InvalidData.code, errors.IoError.code):
+        of_data = "row" in details or error.code in (errors.InvalidData.code, errors.IoError.code)
+        if "path" in details or not of_data:
             return error
         message, where = error.message, self.label
         if isinstance(row := details.get("row"), int):

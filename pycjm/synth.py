@@ -13,7 +13,7 @@ from contextlib import closing
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from . import errors
+from . import _machine, errors
 
 if TYPE_CHECKING:
     import numpy as np
@@ -149,12 +149,7 @@ def write_synth(
     from . import export
 
     _check(events, layout, case_id, activities, seed, 1)
-    if not os.fsdecode(path).lower().endswith((".parquet", ".pq")):
-        details = {"path": os.fspath(path)}
-        raise errors.InvalidArgument(f"{path}: a synthetic log is a Parquet file; name it *.parquet.", details)
-    if not overwrite and os.path.lexists(path) and not os.path.isdir(path):
-        message = f"{path} exists. Name another file, or replace it with overwrite=True."
-        raise errors.InvalidArgument(message, {"path": os.fspath(path)})
+    export.check_new_log(path, "a synthetic log", overwrite=overwrite)
     schema = _schema(case_id, dictionaries=True)
     temp_dir = temp_dir or os.path.dirname(os.path.realpath(path))
     pieces = _batches(
@@ -260,8 +255,7 @@ def _batches(
 
 def _threads() -> int:
     """As many as this process may use, and no more than help: a single thread puts the pieces together."""
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cpus, 8)
+    return min(_machine.processors(), 8)
 
 
 def _row_groups(batches: Iterator[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]]:

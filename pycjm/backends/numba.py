@@ -7,7 +7,6 @@ on a machine compiles for some seconds; the result is cached on disk. The kernel
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pycjm import _machine
 from pycjm.backends import _tables
 from pycjm.backends._refusals import refuse_far_times, refuse_negative_gaps, refuse_order_type
 from pycjm.backends._tables import Percentile, percentiles_of
@@ -69,13 +69,9 @@ def mine(events: pa.Table, plan: dict[str, Any], info: dict[str, Any]) -> dict[s
             f'the numba backend cannot import numba ({error}); install it with: pip install "pycjm[numba]"',
             details={"backend": "numba", "module": "numba"},
         ) from error
-    with Workers(info.get("threads") or _available_threads()) as workers:
+    with Workers(info.get("threads") or _machine.processors()) as workers:
         log = _Log.from_events(workers, events, info, measures)
         return {name: _TABLES[name](log, measure) for name, measure in measures.items()}
-
-
-def _available_threads() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass

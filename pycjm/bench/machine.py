@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import subprocess
 from contextlib import suppress
@@ -10,18 +9,15 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-
-def processors() -> int:
-    """How many this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+from .. import _machine
 
 
 def machine() -> dict[str, Any]:
     """Processor, number of processors, memory, system, Python."""
     return {
         "cpu": _cpu(),
-        "processors": processors(),
-        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "processors": _machine.processors(),
+        "memory_bytes": _machine.memory_bytes(),
         "os": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
     }

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from statistics import median
 from typing import Any
 
-from .. import errors
+from .. import _machine, errors
 from . import machine
 from .answers import QUESTIONS, Answers, difference
 from .peers import BASELINE, ENGINES, check
@@ -93,7 +93,7 @@ def run(
     """
     layouts, named = _distinct(layouts), _distinct(engines or (name for name in ENGINES if name != "reference"))
     named = _distinct(("native", *named))
-    threads = machine.processors() if threads is None else threads
+    threads = _machine.processors() if threads is None else threads
     _check(events, layouts, source, question, named, threads=threads, rounds=rounds)
     if timeout_s <= 0:
         raise errors.InvalidArgument(f"timeout_s is above zero, not {timeout_s!r}.", {"option": "timeout_s"})

@@ -140,7 +140,7 @@ def _at_its_file(whole: files.Whole) -> Callable[[errors.PycjmError], errors.Pyc
 def _with_row(error: errors.PycjmError) -> errors.PycjmError:
     """An error that has come through a stream, which passes on its text only, with the row that the text names."""
     found = re.search(r"\brow (\d+)", error.message)
-    if "row" in error.details or found is None or not isinstance(error, errors.InvalidData):
+    if "row" in error.details or found is None or not isinstance(error, (errors.InvalidData, errors.InvalidArgument)):
         return error
     return type(error)(error.message, {**error.details, "row": int(found[1])})
 

@@ -208,7 +208,7 @@ class Sorter:
                 f"sorting: {self.n_rows:,} rows have become {self.n_runs} runs already, and "
                 f"{size(self.budget.limit)} do not suffice to merge more. "
                 f"Allow at least {size(need)}: memory_limit=...",
-                {"step": "sorting", "memory_limit": self.budget.limit, "smallest_limit": need},
+                {"step": "sorting", "limit_bytes": self.budget.limit, "needed_bytes": need},
             )
 
     def _put_aside(self, batches: list[pa.RecordBatch]) -> None:

@@ -7,7 +7,7 @@ import os
 import tempfile
 from typing import TYPE_CHECKING, Any
 
-from .. import errors, export, file_source, measures, settings
+from .. import _machine, errors, export, file_source, measures, settings
 from . import order, parquet, rows, runs
 
 if TYPE_CHECKING:
@@ -55,8 +55,6 @@ def check(
     for name, value in (("threads", threads), ("memory_limit", memory_limit)):
         if value is not None:
             measures.check_count(name, value)
-    if not os.fsdecode(path).lower().endswith((".parquet", ".pq")):
-        raise errors.InvalidArgument(f"{path}: a sorted log is a Parquet file; name it *.parquet.", details)
     target = os.path.realpath(path)
     if file_source.is_path(source):
         for given in file_source.paths_of(source):
@@ -67,11 +65,7 @@ def check(
                     "place outside of it.",
                     details,
                 )
-    if os.path.lexists(target) and not overwrite:
-        raise errors.InvalidArgument(
-            f"{path} exists. Name another file, or replace it with overwrite=True.",
-            details,
-        )
+    export.check_new_log(path, "a sorted log", overwrite=overwrite)
 
 
 def sort(
@@ -112,7 +106,7 @@ def sort(
                 raise errors.InvalidArgument(
                     f"{path} is a file of the log itself. Name another one.", {"path": os.fspath(path)}
                 )
-    threads = threads or os.cpu_count() or 1
+    threads = threads or _machine.processors()
     budget = runs.Budget(memory_limit or _default_memory())
     report = progress or (lambda phase, done, total: None)
     with export.whole_file(path) as file:
@@ -169,8 +163,5 @@ def _truly_sorted_by(named: Roles, said: settings.Settings, schema: pa.Schema) -
 
 
 def _default_memory() -> int:
-    try:
-        machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (ValueError, OSError):
-        return DEFAULT_MEMORY
-    return min(DEFAULT_MEMORY, machine // 2)
+    machine = _machine.memory_bytes()
+    return DEFAULT_MEMORY if machine is None else min(DEFAULT_MEMORY, machine // 2)

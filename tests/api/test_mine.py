@@ -227,6 +227,14 @@ def test_columns_that_could_be_joined_to_the_same_text_are_refused(backend, join
         assert other["cases" if "timestamp" in roles or "left" in roles["case"] else "activities"].to_pylist() == [2]
 
 
+def test_a_value_that_could_be_mistaken_is_named_by_file_and_row(tmp_path):
+    for name, value in (("1", "a"), ("2", "a+b")):
+        (tmp_path / f"{name}.csv").write_text(f"left,right,activity,timestamp\n{value},c,x,2026-01-01\n")
+    with pytest.raises(errors.InvalidArgument, match="contains the joiner") as caught:
+        pycjm.scan(tmp_path, case=["left", "right"]).mine()
+    assert (caught.value.details["path"], caught.value.details["row"]) == (str(tmp_path / "2.csv"), 1)
+
+
 def test_a_joiner_in_the_last_column_does_no_harm(golden):
     table = golden.append_column("channel", pa.array(["web+app"] * 17))
     pairs = pycjm.scan(table, activity=["activity", "channel"]).mine("dfg", "activities").to_pm4py()[0]

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from pycjm.cli import COMMANDS
+
 ROOT = Path(__file__).resolve().parents[2]
 CORE = ROOT / "engine_rs" / "core" / "src"
 PACKAGE = ROOT / "pycjm"
@@ -246,6 +248,14 @@ def test_commands_do_not_know_each_other():
     commands = {module for module in MODULES if re.fullmatch(r"cli\.[a-z]\w*", module)}
     for module in commands:
         assert not imported(module, late=True) & commands, module
+
+
+def test_every_command_that_works_on_a_log_is_ready_for_signals():
+    """One that does not say so ends at once, and leaves behind what it has begun to write."""
+    ready = {
+        name for name in COMMANDS if "    _signals.clean_up(" in MODULES[f"cli.{name}"].read_text(encoding="utf-8")
+    }
+    assert ready == set(COMMANDS) - {"versions"}
 
 
 def test_nothing_has_two_floors():

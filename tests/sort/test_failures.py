@@ -116,7 +116,7 @@ def test_too_little_memory_names_enough(source: Path, tmp_path: Path) -> None:
     log = pycjm.scan(source, **ROLES)
     with pytest.raises(errors.MemoryLimit) as caught:
         log.sort(tmp_path / "sorted.parquet", memory_limit=20_000)
-    enough = caught.value.details["smallest_limit"]
+    enough = caught.value.details["needed_bytes"]
     assert 20_000 < enough < 2_000_000
     done = run("sort", source, "-o", tmp_path / "sorted.parquet", "--memory", "20kB")
     assert (done.exit_code, "--memory" in done.stderr) == (4, True)

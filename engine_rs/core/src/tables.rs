@@ -94,6 +94,7 @@ pub fn finish(folds: Vec<Folds<'_>>, with: &Tables<'_>) -> Result<Vec<(&'static 
         true => None,
         false => Some(Merged::new(std::mem::take(&mut parts.variants), with.context)?),
     };
+    let label_order = label_order(&with.names);
     let asked = plan.dfg.as_deref().unwrap_or(&[]);
     let edges = dfg::finish(std::mem::take(&mut parts.dfg), asked, unit, with.context)?;
     let mut tables = Vec::new();
@@ -108,13 +109,17 @@ pub fn finish(folds: Vec<Folds<'_>>, with: &Tables<'_>) -> Result<Vec<(&'static 
         tables.push(("overview", Table::Batch(overview::table(&parts.overview, &totals, with.types)?)));
     }
     if plan.activities {
-        tables
-            .push(("activities", Table::Batch(activities::table(std::mem::take(&mut parts.activities), &with.names)?)));
+        tables.push((
+            "activities",
+            Table::Batch(activities::table(std::mem::take(&mut parts.activities), &with.names, &label_order)?),
+        ));
     }
     if plan.dfg.is_some() {
-        tables.push(("dfg", Table::Batch(dfg::table(edges, &with.names, asked, unit, with.types.has_start)?)));
+        tables.push((
+            "dfg",
+            Table::Batch(dfg::table(edges, &with.names, &label_order, asked, unit, with.types.has_start)?),
+        ));
     }
-    let label_order = label_order(&with.names);
     let durations: Vec<&[i64]> = parts.durations.iter().map(|state| state.of_case.as_slice()).collect();
     if let (Some(asked), Some(variants)) = (&plan.variants, &variants) {
         let ranking = Ranking::new(variants, asked.top, &label_order, with.context)?;

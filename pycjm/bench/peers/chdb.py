@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import chdb
-import numpy as np
 import pyarrow as pa
 
 from ..answers import PERCENTILES, TOP, Answers, added
 from . import Log, Means
-from .coding import coded
+from .coding import numbered
 
 NO_CODE = (1 << 24) - 1
 """Stands for the end of a case; codes are below."""
@@ -36,15 +35,7 @@ class Chdb:
             self._open(str(log.path))
 
     def _take(self, table: pa.Table) -> None:
-        self._labels, codes = coded(table)
-        given = pa.table(
-            {
-                "case_id": table["case_id"],
-                "code": codes,
-                "us": table["timestamp"].cast(pa.int64()),
-                "pos": np.arange(len(table)),
-            }
-        )
+        self._labels, given = numbered(table)
         # Arrow columns come in as nullable, which would cost it twice the time.
         columns = ", ".join(f"assumeNotNull({name}) as {name}" for name in given.column_names)
         # ClickHouse finds the table by the name of this variable.

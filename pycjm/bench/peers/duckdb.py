@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import duckdb
-import numpy as np
 import pyarrow as pa
 
 from ..answers import PERCENTILES, TOP, Answers, added
 from . import Log, Means
-from .coding import coded
+from .coding import numbered
 
 
 class Duckdb:
@@ -31,15 +30,7 @@ class Duckdb:
             self._open(str(log.path))
 
     def _take(self, table: pa.Table) -> None:
-        self._labels, codes = coded(table)
-        given = pa.table(
-            {
-                "case_id": table["case_id"],
-                "code": codes,
-                "us": table["timestamp"].cast(pa.int64()),
-                "pos": np.arange(len(table)),
-            }
-        )
+        self._labels, given = numbered(table)
         self._db.register("given", given)
         self._db.execute("create table log as select * from given order by pos")
         self._db.unregister("given")

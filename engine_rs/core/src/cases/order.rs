@@ -5,11 +5,29 @@ use crate::log::encode::ByteList;
 /// Space for the reordered events of a batch, used again and again.
 #[derive(Default)]
 pub struct Orderer {
+    ordered: Columns,
+    scratch: Columns,
+    places: Vec<u32>,
+    packed: Vec<u64>,
+}
+
+/// Copies of columns.
+#[derive(Default)]
+struct Columns {
     codes: Vec<u32>,
     times: Vec<i64>,
     starts: Vec<i64>,
-    places: Vec<u32>,
-    packed: Vec<u64>,
+}
+
+impl Columns {
+    fn copy(&mut self, codes: &[u32], times: &[i64], starts: Option<&[i64]>) {
+        self.codes.clear();
+        self.codes.extend_from_slice(codes);
+        self.times.clear();
+        self.times.extend_from_slice(times);
+        self.starts.clear();
+        self.starts.extend_from_slice(starts.unwrap_or(&[]));
+    }
 }
 
 /// Cases up to this long are sorted by insertion.
@@ -37,19 +55,13 @@ impl Orderer {
         ties: Option<&ByteList>,
     ) -> Ordered<'a> {
         let Some(first) = first_unordered(offsets, times, ties) else { return Ordered { codes, times, starts } };
-        self.codes.clear();
-        self.codes.extend_from_slice(codes);
-        self.times.clear();
-        self.times.extend_from_slice(times);
-        self.starts.clear();
-        self.starts.extend_from_slice(starts.unwrap_or(&[]));
-        for pair in offsets[first..].windows(2) {
-            let (from, to) = (pair[0] as usize, pair[1] as usize);
-            if !in_order(&times[from..to], from, ties) {
-                self.sort_case(from, to, codes, times, starts, ties);
-            }
-        }
-        Ordered { codes: &self.codes, times: &self.times, starts: starts.map(|_| &self.starts[..]) }
+        let mut ordered = std::mem::take(&mut self.ordered);
+        ordered.copy(codes, times, starts);
+        let own_starts = starts.is_some().then_some(&mut ordered.starts[..]);
+        self.order_in_place(&offsets[first..], &mut ordered.codes, &mut ordered.times, own_starts, ties);
+        self.ordered = ordered;
+        let Columns { codes, times, starts: own_starts } = &self.ordered;
+        Ordered { codes, times, starts: starts.map(|_| &own_starts[..]) }
     }
 
     /// As [`Orderer::order`], in the columns themselves.
@@ -70,18 +82,13 @@ impl Orderer {
                 self.sort_plain(&mut codes[from..to], &mut times[from..to]);
                 continue;
             }
-            self.codes.clear();
-            self.codes.extend_from_slice(&codes[from..to]);
-            self.times.clear();
-            self.times.extend_from_slice(&times[from..to]);
-            self.starts.clear();
-            self.starts.extend_from_slice(starts.as_deref().map_or(&[], |starts| &starts[from..to]));
+            self.scratch.copy(&codes[from..to], &times[from..to], starts.as_deref().map(|starts| &starts[from..to]));
             self.find_places(times, from, to, ties);
             for (to, &place) in (from..to).zip(&self.places) {
-                codes[to] = self.codes[place as usize - from];
-                times[to] = self.times[place as usize - from];
+                codes[to] = self.scratch.codes[place as usize - from];
+                times[to] = self.scratch.times[place as usize - from];
                 if let Some(starts) = &mut starts {
-                    starts[to] = self.starts[place as usize - from];
+                    starts[to] = self.scratch.starts[place as usize - from];
                 }
             }
         }
@@ -96,8 +103,7 @@ impl Orderer {
         let least = times.iter().copied().min().unwrap_or(0);
         let span = times.iter().map(|&time| time.wrapping_sub(least) as u64).max().unwrap_or(0);
         let bits = usize::BITS - times.len().leading_zeros();
-        self.codes.clear();
-        self.codes.extend_from_slice(codes);
+        self.scratch.copy(codes, times, None);
         if bits <= span.leading_zeros() {
             // Time and position in one number: all differ, so the fastest sort is stable enough.
             self.packed.clear();
@@ -105,17 +111,15 @@ impl Orderer {
             self.packed.extend(times.iter().enumerate().map(pack));
             self.packed.sort_unstable();
             for ((code, time), &packed) in codes.iter_mut().zip(times).zip(&self.packed) {
-                *code = self.codes[(packed & ((1 << bits) - 1)) as usize];
+                *code = self.scratch.codes[(packed & ((1 << bits) - 1)) as usize];
                 *time = least.wrapping_add((packed >> bits) as i64);
             }
             return;
         }
         self.find_places(times, 0, times.len(), None);
-        self.times.clear();
-        self.times.extend_from_slice(times);
         for ((code, time), &place) in codes.iter_mut().zip(times).zip(&self.places) {
-            *code = self.codes[place as usize];
-            *time = self.times[place as usize];
+            *code = self.scratch.codes[place as usize];
+            *time = self.scratch.times[place as usize];
         }
     }
 
@@ -130,25 +134,6 @@ impl Orderer {
                 let (a, b) = (a as usize, b as usize);
                 times[a].cmp(&times[b]).then_with(|| ties.get(a).cmp(ties.get(b)))
             }),
-        }
-    }
-
-    fn sort_case(
-        &mut self,
-        from: usize,
-        to: usize,
-        codes: &[u32],
-        times: &[i64],
-        starts: Option<&[i64]>,
-        ties: Option<&ByteList>,
-    ) {
-        self.find_places(times, from, to, ties);
-        for (to, &place) in (from..to).zip(&self.places) {
-            self.codes[to] = codes[place as usize];
-            self.times[to] = times[place as usize];
-            if let Some(starts) = starts {
-                self.starts[to] = starts[place as usize];
-            }
         }
     }
 }

@@ -288,7 +288,7 @@ impl<'a> Encoder<'a> {
                     }
                     TextColumn::Coded { keys, values, .. } => {
                         // Equal neighbours, as in logs by case, have the same value without a look at it.
-                        let mut last = (keys.first().map(|&key| !key), 0);
+                        let mut last = (None, 0);
                         let mut hash_of = |key| {
                             if last.0 != Some(key) {
                                 last = (Some(key), hash::of_bytes(values.value(key as usize)));

@@ -24,6 +24,7 @@ impl Default for Moments {
 
 impl Moments {
     /// The moments of `values`.
+    #[cfg(test)]
     pub fn of(values: &[i64]) -> Moments {
         let mut moments = Moments::default();
         moments.extend(values);

@@ -4,8 +4,8 @@
 //! it, `rework_cases` the cases that contain it at least twice. Rows come by events (most first), then by label.
 //! Sum of events = events of the log; sums of starts and ends = cases.
 //!
-//! Cost: O(events). Below 64 activities a case is two words of bits (seen, seen again), counted for all activities at
-//! once; above, each event touches one counter line of its activity.
+//! Cost: O(events). Up to 64 activities a case is two words of bits (seen, seen again), counted for all activities at
+//! once; beyond, each event touches one counter line of its activity.
 
 mod bits;
 mod fold;

@@ -1,5 +1,7 @@
 //! The rows of `activities`.
 
+use std::cmp::Reverse;
+
 use arrow_array::RecordBatch;
 
 use super::State;
@@ -11,11 +13,10 @@ use crate::measure::columns::{batch, counts, labels};
 ///
 /// # Errors
 /// INTERNAL if the columns do not fit together.
-pub fn table(mut state: State, names: &[String]) -> Result<RecordBatch> {
+pub fn table(mut state: State, names: &[String], label_order: &[u32]) -> Result<RecordBatch> {
     let all = state.take_counts();
     let mut codes: Vec<usize> = (0..all.len()).filter(|&code| all[code].events > 0).collect();
-    codes
-        .sort_by(|&a, &b| all[b].events.cmp(&all[a].events).then_with(|| names[a].as_bytes().cmp(names[b].as_bytes())));
+    codes.sort_unstable_by_key(|&code| (Reverse(all[code].events), label_order[code]));
     let column = |name: &str, value: fn(&Counts) -> u64| counts(name, codes.iter().map(|&code| value(&all[code])));
     batch(vec![
         labels("activity", codes.iter().map(|&code| names[code].as_str())),

@@ -30,6 +30,9 @@ const FIRST_BLOCK: usize = 8;
 const LAST_BLOCK: usize = 8 * 1024;
 
 impl EdgeState {
+    /// What knowing a stretch takes.
+    pub const STRETCH_BYTES: usize = size_of::<Part>();
+
     /// Takes in gaps that lie in `cases` cases not seen before, and stay where they are in batch number `batch`.
     pub fn take_part(&mut self, gaps: &[i64], cases: u64, batch: usize, from: u32) {
         self.cases += cases;

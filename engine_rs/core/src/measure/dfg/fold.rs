@@ -29,6 +29,7 @@ pub struct State {
     pub table: EdgeTable,
     edges: Vec<EdgeState>,
     kept: u64,
+    stretches: u64,
     detail: Detail,
     negative: Negative,
     /// Cases so far. The first is 1, so that 0 is none.
@@ -62,6 +63,7 @@ impl State {
             table: EdgeTable::default(),
             edges: Vec::new(),
             kept: 0,
+            stretches: 0,
             detail,
             negative,
             case: 0,
@@ -76,7 +78,7 @@ impl State {
     /// Bytes held.
     pub fn size_bytes(&self) -> usize {
         let edges = self.table.pairs().len() * (size_of::<EdgeState>() + size_of::<Slot>() + 16);
-        self.kept as usize * 8 + edges + self.gathered.size_bytes()
+        self.kept as usize * 8 + self.stretches as usize * EdgeState::STRETCH_BYTES + edges + self.gathered.size_bytes()
     }
 
     /// Hands over what is known, by edge number, and the batches with their gaps. Empty where only edges were looked at.
@@ -152,7 +154,7 @@ impl State {
     /// Brings the gaps of the batch, which has `cases` cases, together by edge and tells each edge its own.
     fn sort(&mut self, cases: usize) {
         let keep = self.detail == Detail::Gaps;
-        let State { numbers, gaps, slots, batches, edges, .. } = self;
+        let State { numbers, gaps, slots, batches, edges, stretches, .. } = self;
         slots.clear();
         slots.resize(edges.len() + 1, Slot::default());
         numbers.iter().for_each(|&number| slots[number as usize].next += 1);
@@ -178,7 +180,10 @@ impl State {
             let own = &sorted[from as usize..slot.next as usize];
             match (own.is_empty(), keep) {
                 (true, _) => {}
-                (false, true) => edge.take_part(own, u64::from(slot.cases), batches.len(), from),
+                (false, true) => {
+                    edge.take_part(own, u64::from(slot.cases), batches.len(), from);
+                    *stretches += 1;
+                }
                 (false, false) => edge.take(own, u64::from(slot.cases), false),
             }
             from = slot.next;

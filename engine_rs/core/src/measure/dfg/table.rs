@@ -72,27 +72,25 @@ fn merge(states: Vec<State>) -> Merged {
     (merged, batches)
 }
 
-/// The dfg table.
+/// The dfg table; `label_order` is each activity's place among the sorted labels.
 ///
 /// # Errors
 /// INTERNAL if the columns do not fit together.
 pub fn table(
     edges: Vec<Edge>,
     names: &[String],
+    label_order: &[u32],
     asked: &[Percentile],
     unit: Unit,
     with_negatives: bool,
 ) -> Result<RecordBatch> {
     let name = |code: u32| names[code as usize].as_str();
-    // Names are compared once each; edges then by the places of their names, and only their numbers move.
-    let mut by_name: Vec<u32> = (0..names.len() as u32).collect();
-    by_name.sort_unstable_by_key(|&code| name(code));
-    let mut place = vec![0u32; names.len()];
-    by_name.iter().zip(0..).for_each(|(&code, at)| place[code as usize] = at);
+    // Names were compared once each; edges are by the places of their names, and only their numbers move.
+    let place = |code: u32| label_order[code as usize];
     let mut order: Vec<(std::cmp::Reverse<u64>, u32, u32, u32)> = edges
         .iter()
         .zip(0..)
-        .map(|(edge, i)| (std::cmp::Reverse(edge.count), place[edge.source as usize], place[edge.target as usize], i))
+        .map(|(edge, i)| (std::cmp::Reverse(edge.count), place(edge.source), place(edge.target), i))
         .collect();
     order.sort_unstable();
     let edges: Vec<&Edge> = order.iter().map(|&(_, _, _, i)| &edges[i as usize]).collect();
