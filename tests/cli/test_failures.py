@@ -169,8 +169,11 @@ def test_sizes(text: str, n_bytes: int) -> None:
 
 # In a process of its own
 
+# A signal that the tests' own parent ignores, as nohup does, would be ignored by the command, too, as it should.
 STOPPING = """
-import sys, time
+import signal, sys, time
+for number in (signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, signal.SIG_DFL)
 import pycjm.cli, pycjm.export
 marker = sys.argv.pop()
 def slow(*args, **options):
