@@ -485,17 +485,15 @@ cjm_status cjm_result_table(struct cjm_result *result,
 
 /**
  * Tells how the run went: a JSON object with `layout`, `rows`, `dropped_rows` (per role), `threads`, `grouping` (each
- * way of grouping that was tried), `naive_timestamps`, `phases` (each `name`, `seconds`), `peak_reserved_bytes`; a later
- * version may add members.
+ * way of grouping that was tried), `looks` (how often the rows were gone through), `naive_timestamps`, `phases` (each
+ * `name`, `seconds`), `peak_reserved_bytes`; a later version may add members.
  *
  * @param[in] result The result.
  * @param[out] json_out The text, to be freed with `cjm_string_free`.
  * @param[out] err The error, if any. May be NULL.
  * @since 0.1
  */
-cjm_status cjm_result_info(const struct cjm_result *result,
-                           char **json_out,
-                           struct cjm_error **err);
+cjm_status cjm_result_info(const struct cjm_result *result, char **json_out, struct cjm_error **err);
 
 /**
  * Frees a result. Does nothing for NULL. No call may be using it; streams made from it do not need it.

@@ -162,3 +162,48 @@ def test_shuffled_rows_change_nothing_without_ties() -> None:
     found = mine(events.take(order), events)
     for name in ("activities", "dfg", "variants", "durations"):
         assert found[name].to_pyarrow().equals(wanted[name].to_pyarrow()), name
+
+
+@pytest.mark.parametrize("threads", THREADS)
+@pytest.mark.parametrize("layout", ["case", "time"])
+@pytest.mark.parametrize("drift", ["grows", "falls", "jumps"])
+def test_gaps_that_change_in_kind_need_a_second_look_and_stay_exact(
+    tmp_path: Path, layout: str, drift: str, threads: int
+) -> None:
+    """The windows set by the first gaps hold none of the later percentiles."""
+    n_cases = 40_000
+    base = {"grows": np.arange(n_cases), "falls": np.arange(n_cases)[::-1], "jumps": np.arange(n_cases) // 8000 * 10**6}
+    gaps = base[drift] * 7 + np.arange(n_cases) % 5
+    # Cases come one after the other, in time, too; every third case goes in a circle.
+    begins = np.arange(n_cases) * 10**7
+    times = np.stack([begins, begins + gaps, begins + 2 * gaps], axis=1).ravel()
+    names = np.where(np.arange(n_cases)[:, None] % 3 == 0, [["a", "b", "a"]], [["a", "b", "c"]]).ravel()
+    cases = np.repeat(np.arange(n_cases), 3)
+    if layout == "time":
+        # The last event of each case comes after the first of the next one.
+        times[2::3] += 10**7
+    order = np.argsort(times, kind="stable") if layout == "time" else slice(None)
+    events = pa.table(
+        {
+            "case": cases[order],
+            "activity": names[order],
+            "timestamp": pa.array(times[order], pa.timestamp("us")),
+        }
+    )
+    path = parquet(tmp_path, events, 20_000)
+    asked = ("overview", "activities", "dfg", "variants", "durations")
+    for source in (events, path):
+        result = pycjm.scan(source, **roles(events)).mine(*asked, percentiles=(10, 50, 90, 99.9), threads=threads)
+        assert result["overview"].to_pyarrow()["layout"][0].as_py() == layout
+        if layout == "case":
+            assert result.info["looks"] == 2
+        table = result["dfg"].to_pyarrow().to_pydict()
+        at = {pair: i for i, pair in enumerate(zip(table["source"], table["target"], strict=True))}
+        first = table["p10_s"][at["a", "b"]], table["p50_s"][at["a", "b"]], table["p99_9_s"][at["a", "b"]]
+        assert first == pytest.approx([np.percentile(gaps, p) / 1e6 for p in (10, 50, 99.9)], rel=1e-13)
+        later = gaps + (10**7 if layout == "time" else 0)
+        for target, those in (("a", np.arange(n_cases) % 3 == 0), ("c", np.arange(n_cases) % 3 != 0)):
+            assert table["p90_s"][at["b", target]] == pytest.approx(np.percentile(later[those], 90) / 1e6, rel=1e-13)
+        assert result["activities"].to_pyarrow().to_pydict()["events"] == sorted(
+            np.unique(names, return_counts=True)[1].tolist(), reverse=True
+        )

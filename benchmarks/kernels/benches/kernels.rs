@@ -10,7 +10,9 @@ use cjm_core::log::encode::Encoded;
 use cjm_core::log::spec::Negative;
 use cjm_core::measure::{activities, dfg, durations, overview, variants};
 use cjm_core::stats::moments::Moments;
+use cjm_core::stats::quantile::Percentile;
 use cjm_core::stats::ranks::Ranks;
+use cjm_core::stats::sieve::Sieve;
 use cjm_kernels::{Log, Random};
 use criterion::{BatchSize, BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 
@@ -20,7 +22,13 @@ const BATCH_ROWS: usize = 1 << 16;
 type Group<'a> = BenchmarkGroup<'a, criterion::measurement::WallTime>;
 
 /// Runs `work` over all case batches of a log, on a state that is new each time.
-fn fold<S>(group: &mut Group<'_>, name: &str, log: &Log, new: impl Fn() -> S, mut work: impl FnMut(&mut S, &CaseBatch<'_>)) {
+fn fold<S>(
+    group: &mut Group<'_>,
+    name: &str,
+    log: &Log,
+    new: impl Fn() -> S,
+    mut work: impl FnMut(&mut S, &CaseBatch<'_>),
+) {
     let batches = log.batches(BATCH_ROWS);
     let whole = vec![0u64; log.keys.len()];
     group.bench_function(name, |bencher| {
@@ -29,15 +37,18 @@ fn fold<S>(group: &mut Group<'_>, name: &str, log: &Log, new: impl Fn() -> S, mu
             |state| {
                 for offsets in &batches {
                     let cases = offsets.len() - 1;
-                    work(state, &CaseBatch {
-                        offsets,
-                        codes: &log.codes,
-                        times: &log.times,
-                        starts: None,
-                        keys: &whole[..cases],
-                        ids: Ids::Keys,
-                        orders: &whole[..cases],
-                    });
+                    work(
+                        state,
+                        &CaseBatch {
+                            offsets,
+                            codes: &log.codes,
+                            times: &log.times,
+                            starts: None,
+                            keys: &whole[..cases],
+                            ids: Ids::Keys,
+                            orders: &whole[..cases],
+                        },
+                    );
                 }
             },
             BatchSize::LargeInput,
@@ -52,13 +63,15 @@ fn folds(criterion: &mut Criterion) {
         group.throughput(Throughput::Elements(log.keys.len() as u64)).sample_size(20);
         fold(&mut group, "overview", &log, overview::State::default, |state, batch| state.fold(batch, true).unwrap());
         fold(&mut group, "activities", &log, activities::State::default, |state, batch| state.fold(batch));
-        for (name, detail) in
-            [("edges", dfg::Detail::Edges), ("edges and moments", dfg::Detail::Moments), ("edges and gaps", dfg::Detail::Gaps)]
+        let percentiles: Vec<Percentile> = [50.0, 90.0, 95.0, 99.0].map(|p| Percentile::new(p).unwrap()).to_vec();
+        for (name, asked) in
+            [("edges", None), ("edges and moments", Some(&[][..])), ("edges and gaps", Some(&percentiles[..]))]
         {
-            let new = || dfg::State::new(detail, Negative::Keep);
+            let new = || dfg::State::new(asked, Negative::Keep);
             fold(&mut group, name, &log, new, |state, batch| state.fold(batch).unwrap());
         }
-        fold(&mut group, "variants", &log, || variants::State::new(true), |state, batch| state.fold(batch).unwrap());
+        let keep = variants::Keep { durations: true, cases: false };
+        fold(&mut group, "variants", &log, || variants::State::new(keep), |state, batch| state.fold(batch).unwrap());
         fold(&mut group, "durations", &log, durations::State::default, |state, batch| state.fold(batch));
     }
 }
@@ -128,6 +141,14 @@ fn percentiles(criterion: &mut Criterion) {
         group.bench_function(format!("two looks, {n}"), |bencher| {
             let mut space = Ranks::default();
             bencher.iter(|| black_box(space.of(&blocks, least, &ranks)))
+        });
+        let asked: Vec<Percentile> = [50.0, 90.0, 95.0, 99.0].map(|p| Percentile::new(p).unwrap()).to_vec();
+        group.bench_function(format!("sieve, {n}"), |bencher| {
+            bencher.iter(|| {
+                let mut sieve = Sieve::default();
+                blocks.iter().for_each(|block| sieve.take(block, &asked));
+                black_box(sieve.answer(&asked))
+            })
         });
         group.bench_function(format!("sorting, {n}"), |bencher| {
             bencher.iter_batched_ref(

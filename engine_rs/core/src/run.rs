@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::cases::batch::Fold;
 use crate::cases::grouped::{Edges, Grouper, stitch};
-use crate::cases::layout::{Layout, Summary, ascends, decide, has_duplicates, looks_grouped, run_starts};
+use crate::cases::layout::{Keys, Layout, Summary, ascends, decide, has_duplicates, looks_grouped, run_starts};
 use crate::cases::partition::{Assembler, Chunk, Partitioner, Partitioning};
 use crate::context::{Context, Phase, Step};
 use crate::error::{Error, Result, guarded};
@@ -17,6 +17,7 @@ use crate::log::encode::{Encoded, Encoder, Labels};
 use crate::log::normalise::{Normaliser, NullTally};
 use crate::log::source::Task;
 use crate::log::{Log, dropped_json};
+use crate::measure::dfg;
 use crate::measure::folds::Folds;
 use crate::plan::{MEASURES, Plan};
 use crate::tables::{Table, Tables, finish};
@@ -95,6 +96,24 @@ struct Run<'a> {
 struct Folded<'a> {
     folds: Vec<Folds<'a>>,
     layout: Layout,
+    /// The rows by partition, where they were put aside.
+    partitions: Option<Partitions<'a>>,
+}
+
+/// The rows of a log, put aside by partition.
+struct Partitions<'a> {
+    context: &'a Context,
+    chunks: Vec<Chunk>,
+    partitioning: Partitioning,
+    /// Whether rows are in the order of time.
+    ascending: bool,
+    rows: u64,
+}
+
+impl Drop for Partitions<'_> {
+    fn drop(&mut self) {
+        self.context.memory().release(self.chunks.iter().map(|chunk| chunk.size_bytes() as u64).sum());
+    }
 }
 
 impl Run<'_> {
@@ -111,7 +130,9 @@ impl Run<'_> {
             }
             folded = Some(self.read_partitioned()?);
         }
-        let Folded { folds, layout } = folded.ok_or_else(|| Error::internal("no reading was made"))?;
+        let Folded { mut folds, layout, partitions } = folded.ok_or_else(|| Error::internal("no reading was made"))?;
+        let states = folds.iter_mut().filter_map(|folds| folds.dfg.take()).collect();
+        let (edges, looks) = self.edges(states, partitions)?;
         self.log.note_dropped(self.nulls.rows());
         let rows = folds.iter().map(|folds| folds.overview.events).sum::<u64>();
         let types = &self.log.roles()?.types;
@@ -125,7 +146,7 @@ impl Run<'_> {
                 layout,
                 context: self.context,
             };
-            finish(folds, &tables)
+            finish(folds, edges, &tables)
         })?;
         let phases = self.phases.lock().unwrap_or_else(PoisonError::into_inner);
         let info = json!({
@@ -134,6 +155,7 @@ impl Run<'_> {
             "dropped_rows": dropped_json(&self.nulls.rows(), types.has_start),
             "threads": self.context.threads(),
             "grouping": attempts,
+            "looks": looks,
             "naive_timestamps": types.zone.is_none(),
             "phases": phases.iter().map(|(name, seconds)| json!({"name": name, "seconds": seconds})).collect::<Vec<_>>(),
             "peak_reserved_bytes": self.context.memory().peak_bytes(),
@@ -145,7 +167,11 @@ impl Run<'_> {
         let start = Instant::now();
         let outcome = work();
         let seconds = start.elapsed().as_secs_f64();
-        self.phases.lock().unwrap_or_else(PoisonError::into_inner).push((name, seconds));
+        let mut phases = self.phases.lock().unwrap_or_else(PoisonError::into_inner);
+        match phases.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, so_far)) => *so_far += seconds,
+            None => phases.push((name, seconds)),
+        }
         outcome
     }
 
@@ -171,7 +197,21 @@ impl Run<'_> {
 
     /// The reading for rows of a case lying together; none if they turn out not to.
     fn read_grouped(&self) -> Result<Option<Folded<'_>>> {
-        let groupers = self.read(|| Ok(Grouper::new(self.new_folds()?)))?;
+        let (folds, keys) = self.fold_grouped(&self.nulls, || self.new_folds())?;
+        if has_duplicates(&keys, self.context)? {
+            self.nulls.reset();
+            return Ok(None);
+        }
+        Ok(Some(Folded { folds, layout: Layout::Case, partitions: None }))
+    }
+
+    /// Folds cases as they lie. Returns the folds of all threads and the keys of all cases.
+    fn fold_grouped<F: Fold>(
+        &self,
+        nulls: &NullTally,
+        fold: impl Fn() -> Result<F> + Sync,
+    ) -> Result<(Vec<F>, Vec<Keys>)> {
+        let groupers = self.read(nulls, || Ok(Grouper::new(fold()?)))?;
         let (mut folds, mut keys, mut edges) = (Vec::new(), Vec::new(), Vec::<Edges>::new());
         for grouper in groupers {
             folds.push(grouper.fold);
@@ -179,19 +219,14 @@ impl Run<'_> {
             edges.extend(grouper.edges);
         }
         let first = folds.first_mut().ok_or_else(|| Error::internal("no thread has read"))?;
-        let seams = stitch(&mut edges, first)?;
-        keys.push(seams);
-        if has_duplicates(&keys, self.context)? {
-            self.nulls.reset();
-            return Ok(None);
-        }
-        Ok(Some(Folded { folds, layout: Layout::Case }))
+        keys.push(stitch(&mut edges, first)?);
+        Ok((folds, keys))
     }
 
     /// The reading for rows in any order.
     fn read_partitioned(&self) -> Result<Folded<'_>> {
         let partitioning = Partitioning::for_rows(self.log.source().rows());
-        let splitters = self.read(|| Ok(Splitter::new(partitioning, self.plan.cases, self.context)))?;
+        let splitters = self.read(&self.nulls, || Ok(Splitter::new(partitioning, self.plan.cases, self.context)))?;
         let (mut chunks, mut summaries) = (Vec::new(), Vec::new());
         for splitter in splitters {
             chunks.extend(splitter.chunks);
@@ -200,43 +235,65 @@ impl Run<'_> {
         chunks.sort_by_key(|chunk| chunk.first_order);
         summaries.sort_by_key(|summary| summary.seq);
         let rows = summaries.iter().map(|summary| summary.rows).sum();
-        let (folds, cases) =
-            self.timed("mining", || self.mine_partitions(&chunks, partitioning, ascends(&summaries), rows))?;
-        let held = chunks.iter().map(|chunk| chunk.size_bytes() as u64).sum();
-        self.context.memory().release(held);
-        Ok(Folded { folds, layout: decide(&summaries, cases) })
+        let ascending = ascends(&summaries);
+        let partitions = Partitions { context: self.context, chunks, partitioning, ascending, rows };
+        let (folds, cases) = self.mine_partitions(&partitions, || self.new_folds())?;
+        Ok(Folded { folds, layout: decide(&summaries, cases), partitions: Some(partitions) })
     }
 
-    fn mine_partitions(
+    /// Folds the cases of all partitions. Returns the folds of all threads and the number of cases.
+    fn mine_partitions<F: Fold>(
         &self,
-        chunks: &[Chunk],
-        partitioning: Partitioning,
-        ascending: bool,
-        rows: u64,
-    ) -> Result<(Vec<Folds<'_>>, u64)> {
-        self.context.enter(Phase::Mining, rows);
-        let next = AtomicU64::new(0);
-        let parts = workers::on_all(self.context, |_| {
-            let mut folds = self.new_folds()?;
-            let mut assembler = Assembler::default();
-            let mut cases = 0;
-            loop {
-                self.context.check_cancelled()?;
-                let partition = next.fetch_add(1, Ordering::Relaxed) as usize;
-                if partition >= partitioning.count() {
-                    return Ok((folds, cases));
+        partitions: &Partitions<'_>,
+        fold: impl Fn() -> Result<F> + Sync,
+    ) -> Result<(Vec<F>, u64)> {
+        self.timed("mining", || {
+            self.context.enter(Phase::Mining, partitions.rows);
+            let next = AtomicU64::new(0);
+            let parts = workers::on_all(self.context, |_| {
+                let mut folds = fold()?;
+                let mut assembler = Assembler::default();
+                let mut cases = 0;
+                loop {
+                    self.context.check_cancelled()?;
+                    let partition = next.fetch_add(1, Ordering::Relaxed) as usize;
+                    if partition >= partitions.partitioning.count() {
+                        return Ok((folds, cases));
+                    }
+                    let Partitions { chunks, ascending, .. } = partitions;
+                    let (events, found) = assembler.assemble(chunks, partition, *ascending, &mut folds)?;
+                    cases += found;
+                    self.context.advance(events);
                 }
-                let (events, found) = assembler.assemble(chunks, partition, ascending, &mut folds)?;
-                cases += found;
-                self.context.advance(events);
-            }
+            })?;
+            let cases = parts.iter().map(|(_, cases)| cases).sum();
+            Ok((parts.into_iter().map(|(folds, _)| folds).collect(), cases))
+        })
+    }
+
+    /// The edges of the log, by a second look at its rows where percentiles of their gaps need one. Returns how many
+    /// looks it took, too.
+    fn edges(&self, states: Vec<dfg::State>, partitions: Option<Partitions<'_>>) -> Result<(Vec<dfg::Edge>, u32)> {
+        let (asked, unit) = (self.plan.dfg.as_deref().unwrap_or(&[]), self.log.roles()?.types.unit);
+        let mut edges = self.timed("finishing", || {
+            self.context.enter(Phase::Finishing, 0);
+            dfg::finish(states, asked, unit, self.context)
         })?;
-        let cases = parts.iter().map(|(_, cases)| cases).sum();
-        Ok((parts.into_iter().map(|(folds, _)| folds).collect(), cases))
+        if edges.iter().all(|edge| edge.missed().is_none()) {
+            return Ok((edges, 1));
+        }
+        let state = || Ok(dfg::State::second(&edges, asked, self.log.spec().negative));
+        let second = match &partitions {
+            Some(partitions) => self.mine_partitions(partitions, state)?.0,
+            None => self.fold_grouped(&NullTally::default(), state)?.0,
+        };
+        drop(partitions);
+        self.timed("finishing", || dfg::complete(&mut edges, second, asked, unit, self.context))?;
+        Ok((edges, 2))
     }
 
     /// Reads the log through into one sink per thread.
-    fn read<S: Sink>(&self, sink: impl Fn() -> Result<S> + Sync) -> Result<Vec<S>> {
+    fn read<S: Sink>(&self, nulls: &NullTally, sink: impl Fn() -> Result<S> + Sync) -> Result<Vec<S>> {
         self.timed("reading", || {
             let (roles, source) = (self.log.roles()?, self.log.source());
             let queue = source.open(&roles.columns, &roles.dictionary(), self.context.batch_rows())?;
@@ -245,7 +302,7 @@ impl Run<'_> {
             let sinks = workers::on_all(self.context, |_| {
                 let mut sink = sink()?;
                 let mut encoder = Encoder::new(&self.labels, &roles.types)?;
-                let mut normaliser = Normaliser::new(roles, self.log.spec(), &self.nulls);
+                let mut normaliser = Normaliser::new(roles, self.log.spec(), nulls);
                 while !errors.is_set() {
                     let task = match queue.next() {
                         Ok(Some(task)) => task,
@@ -268,7 +325,7 @@ impl Run<'_> {
             })?;
             match errors.take() {
                 Some(error) => Err(error),
-                None => self.nulls.check(self.log.spec()).map(|()| sinks),
+                None => nulls.check(self.log.spec()).map(|()| sinks),
             }
         })
     }

@@ -11,7 +11,7 @@ use crate::log::roles::EventTypes;
 use crate::measure::cases::CasesTable;
 use crate::measure::folds::Folds;
 use crate::measure::overview::Totals;
-use crate::measure::variants::{CaseVariants, Merged, Ranking};
+use crate::measure::variants::{Merged, Ranking};
 use crate::measure::{activities, dfg, durations, metrics, overview, variants};
 use crate::plan::Plan;
 
@@ -44,7 +44,6 @@ pub struct Tables<'a> {
 struct Parts {
     overview: overview::State,
     activities: activities::State,
-    dfg: Vec<dfg::State>,
     variants: Vec<variants::State>,
     durations: Vec<durations::State>,
     cases: Vec<crate::measure::cases::State>,
@@ -59,7 +58,6 @@ impl Parts {
             if let Some(state) = fold.activities.take() {
                 parts.activities.merge(state);
             }
-            parts.dfg.extend(fold.dfg.take());
             parts.variants.extend(fold.variants.take());
             parts.durations.extend(fold.durations.take());
             parts.cases.extend(fold.cases.take());
@@ -87,7 +85,7 @@ impl Parts {
 ///
 /// # Errors
 /// CANCELLED; UNSUPPORTED beyond 2^32 variants.
-pub fn finish(folds: Vec<Folds<'_>>, with: &Tables<'_>) -> Result<Vec<(&'static str, Table)>> {
+pub fn finish(folds: Vec<Folds<'_>>, edges: Vec<dfg::Edge>, with: &Tables<'_>) -> Result<Vec<(&'static str, Table)>> {
     let (plan, unit) = (with.plan, with.types.unit);
     let mut parts = Parts::new(folds);
     let variants = match parts.variants.is_empty() {
@@ -95,8 +93,6 @@ pub fn finish(folds: Vec<Folds<'_>>, with: &Tables<'_>) -> Result<Vec<(&'static 
         false => Some(Merged::new(std::mem::take(&mut parts.variants), with.context)?),
     };
     let label_order = label_order(&with.names);
-    let asked = plan.dfg.as_deref().unwrap_or(&[]);
-    let edges = dfg::finish(std::mem::take(&mut parts.dfg), asked, unit, with.context)?;
     let mut tables = Vec::new();
     if plan.overview {
         let totals = Totals {
@@ -109,25 +105,30 @@ pub fn finish(folds: Vec<Folds<'_>>, with: &Tables<'_>) -> Result<Vec<(&'static 
         tables.push(("overview", Table::Batch(overview::table(&parts.overview, &totals, with.types)?)));
     }
     if plan.activities {
-        tables.push((
-            "activities",
-            Table::Batch(activities::table(std::mem::take(&mut parts.activities), &with.names, &label_order)?),
-        ));
+        let incoming = edges.iter().map(|edge| (edge.pair().1, edge.count()));
+        let table = activities::table(std::mem::take(&mut parts.activities), incoming, &with.names, &label_order)?;
+        tables.push(("activities", Table::Batch(table)));
     }
     if plan.dfg.is_some() {
-        tables.push((
-            "dfg",
-            Table::Batch(dfg::table(edges, &with.names, &label_order, asked, unit, with.types.has_start)?),
-        ));
+        let rows = dfg::Rows {
+            names: &with.names,
+            label_order: &label_order,
+            asked: plan.dfg.as_deref().unwrap_or(&[]),
+            unit,
+            with_negatives: with.types.has_start,
+        };
+        tables.push(("dfg", Table::Batch(dfg::table(&edges, &rows, with.context)?)));
     }
-    let durations: Vec<&[i64]> = parts.durations.iter().map(|state| state.of_case.as_slice()).collect();
     if let (Some(asked), Some(variants)) = (&plan.variants, &variants) {
         let ranking = Ranking::new(variants, asked.top, &label_order, with.context)?;
-        let cases = CaseVariants { variants, durations: &durations };
-        let table = variants::table(&cases, &ranking, &with.names, &asked.percentiles, unit, with.context)?;
+        let table = variants::table(variants, &ranking, &with.names, &asked.percentiles, unit, with.context)?;
         tables.push(("variants", Table::Batch(table)));
     }
     if let Some(asked) = &plan.durations {
+        let durations = match &variants {
+            Some(variants) if plan.variants.is_some() => variants.durations(),
+            _ => parts.durations.iter().map(|state| state.of_case.as_slice()).collect(),
+        };
         tables.push(("durations", Table::Batch(durations::table(&durations, asked, unit)?)));
     }
     let metrics = parts.metrics();

@@ -5,7 +5,6 @@ use crate::context::{Context, Step};
 use crate::error::Result;
 use crate::log::encode::Labels;
 use crate::log::spec::Negative;
-use crate::measure::dfg::Detail;
 use crate::measure::{activities, cases, dfg, durations, metrics, overview, variants};
 use crate::plan::Plan;
 
@@ -37,22 +36,21 @@ impl<'a> Folds<'a> {
     /// # Errors
     /// INVALID_ARGUMENT for a case metric without a function.
     pub fn new(plan: &Plan, negative: Negative, labels: &'a Labels, context: &'a Context) -> Result<Folds<'a>> {
-        let detail = match &plan.dfg {
-            None => Detail::Edges,
-            Some(asked) if asked.is_empty() => Detail::Moments,
-            Some(_) => Detail::Gaps,
-        };
-        let lists_variants = plan.variants.is_some() || plan.cases;
+        let keep = variants::Keep { durations: plan.variants.is_some(), cases: plan.cases };
         Ok(Folds {
             context,
             labels,
             with_ties: plan.overview,
             reserved_bytes: 0,
             overview: overview::State::default(),
-            activities: (plan.activities || plan.overview).then(activities::State::default),
-            dfg: (plan.dfg.is_some() || plan.overview).then(|| dfg::State::new(detail, negative)),
-            variants: (lists_variants || plan.overview).then(|| variants::State::new(lists_variants)),
-            durations: (plan.durations.is_some() || plan.variants.is_some()).then(durations::State::default),
+            activities: plan.activities.then(|| match plan.dfg {
+                Some(_) => activities::State::without_events(),
+                None => activities::State::default(),
+            }),
+            dfg: (plan.dfg.is_some() || plan.overview).then(|| dfg::State::new(plan.dfg.as_deref(), negative)),
+            variants: (keep != variants::Keep::default() || plan.overview).then(|| variants::State::new(keep)),
+            // Variants keep the durations, too.
+            durations: (plan.durations.is_some() && !keep.durations).then(durations::State::default),
             cases: plan.cases.then(cases::State::default),
             metrics: match plan.case_metrics.is_empty() {
                 true => None,

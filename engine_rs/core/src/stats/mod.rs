@@ -3,3 +3,4 @@
 pub mod moments;
 pub mod quantile;
 pub mod ranks;
+pub mod sieve;

@@ -42,11 +42,30 @@ impl Percentile {
     }
 
     /// Index of the lower neighbour and the weight of the upper one, as `(lo, r, 100S)`.
-    fn position(&self, n: usize) -> (usize, u128, u128) {
+    fn position(&self, n: u64) -> (u64, u128, u128) {
         let whole = 100 * u128::from(self.scale);
-        let t = (n as u128 - 1) * u128::from(self.scaled);
-        ((t / whole) as usize, t % whole, whole)
+        let t = (u128::from(n) - 1) * u128::from(self.scaled);
+        ((t / whole) as u64, t % whole, whole)
     }
+
+    /// The ranks of the values on both sides of the percentile of `n` values, the same one twice where it is a value.
+    pub fn neighbours(&self, n: u64) -> [u64; 2] {
+        let (lo, r, _) = self.position(n);
+        [lo, lo + u64::from(r > 0)]
+    }
+
+    /// The share of all values that lie below, about.
+    pub fn share(&self) -> f64 {
+        self.scaled as f64 / (100.0 * self.scale as f64)
+    }
+}
+
+/// The ranks that the percentiles of `n` values are taken from, ascending and distinct.
+pub fn ranks(asked: &[Percentile], n: u64) -> Vec<u64> {
+    let mut ranks: Vec<u64> = asked.iter().flat_map(|p| p.neighbours(n)).collect();
+    ranks.sort_unstable();
+    ranks.dedup();
+    ranks
 }
 
 /// The percentiles of all values in `blocks`, none below `least`, in units of `per_second` ticks; none of no values.
@@ -59,26 +78,25 @@ pub fn of_ticks(
     per_second: i64,
     space: &mut Ranks,
 ) -> Option<Vec<f64>> {
-    let n = blocks.iter().map(|block| block.len()).sum();
+    let n = blocks.iter().map(|block| block.len() as u64).sum();
     if n == 0 {
         return None;
     }
-    let neighbours = |p: &Percentile| {
-        let (lo, r, _) = p.position(n);
-        (lo, lo + usize::from(r > 0))
-    };
-    let mut ranks: Vec<usize> = asked.iter().map(neighbours).flat_map(|(lo, next)| [lo, next]).collect();
-    ranks.sort_unstable();
-    ranks.dedup();
-    let found = space.of(blocks, least, &ranks);
-    let value = |rank: usize| ranks.binary_search(&rank).ok().map_or(0, |at| found[at]);
-    let answers = asked.iter().map(|p| {
+    let ranks = ranks(asked, n);
+    let places: Vec<usize> = ranks.iter().map(|&rank| rank as usize).collect();
+    let found: Vec<(u64, i64)> = ranks.into_iter().zip(space.of(blocks, least, &places)).collect();
+    Some(of_ranked(&found, n, asked, per_second))
+}
+
+/// The percentiles of `n` values, at least one, in units of `per_second` ticks, from the values at [`ranks`].
+pub fn of_ranked(found: &[(u64, i64)], n: u64, asked: &[Percentile], per_second: i64) -> Vec<f64> {
+    let value = |rank: u64| found.binary_search_by_key(&rank, |pair| pair.0).map_or(0, |at| i128::from(found[at].1));
+    let answer = |p: &Percentile| {
         let (_, r, whole) = p.position(n);
-        let (lo, next) = neighbours(p);
-        let (low, high) = (i128::from(value(lo)), i128::from(value(next)));
+        let [low, high] = p.neighbours(n).map(value);
         ratio(low * whole as i128 + r as i128 * (high - low), whole as i128 * i128::from(per_second))
-    });
-    Some(answers.collect())
+    };
+    asked.iter().map(answer).collect()
 }
 
 /// The percentiles of ascending floats; empty input gives none.
@@ -88,7 +106,8 @@ pub fn of_sorted_floats(values: &[f64], asked: &[Percentile]) -> Option<Vec<f64>
         return None;
     }
     let answers = asked.iter().map(|p| {
-        let (lo, r, whole) = p.position(n);
+        let (lo, r, whole) = p.position(n as u64);
+        let lo = lo as usize;
         if r == 0 { values[lo] } else { values[lo] + (r as f64 / whole as f64) * (values[lo + 1] - values[lo]) }
     });
     Some(answers.collect())

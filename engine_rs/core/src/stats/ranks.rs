@@ -125,7 +125,7 @@ fn from_one(values: &mut [i64], ranks: &[usize]) -> Vec<i64> {
 }
 
 /// Puts every rank of `ranks` (ascending, counted from `base`) in its place: halving keeps it near n log(ranks).
-fn select(values: &mut [i64], ranks: &[usize], base: usize) {
+pub fn select(values: &mut [i64], ranks: &[usize], base: usize) {
     let Some(&middle) = ranks.get(ranks.len() / 2) else { return };
     let at = middle - base;
     values.select_nth_unstable(at);

@@ -26,6 +26,8 @@ pub struct State {
     counts: Vec<Counts>,
     case: u64,
     narrow: Option<Box<Narrow>>,
+    /// Whether occurrences are not counted, since they follow from other counts.
+    without_events: bool,
 }
 
 /// Counters of batches with at most 64 activities: a case is two words of bits.
@@ -55,15 +57,17 @@ impl Default for Narrow {
 }
 
 impl Narrow {
-    fn fold(&mut self, batch: &CaseBatch<'_>) {
-        let (from, to) = (batch.offsets[0] as usize, batch.offsets[batch.cases()] as usize);
+    fn count_events(&mut self, codes: &[u32]) {
         let [even, odd] = &mut self.events;
-        let mut pairs = batch.codes[from..to].chunks_exact(2);
+        let mut pairs = codes.chunks_exact(2);
         for pair in &mut pairs {
             even[pair[0] as usize % WIDTH] += 1;
             odd[pair[1] as usize % WIDTH] += 1;
         }
         pairs.remainder().iter().for_each(|&code| even[code as usize % WIDTH] += 1);
+    }
+
+    fn fold(&mut self, batch: &CaseBatch<'_>) {
         for i in 0..batch.cases() {
             let codes = &batch.codes[batch.events(i)];
             let (mut seen, mut again) = (0u64, 0u64);
@@ -83,12 +87,22 @@ impl Narrow {
 }
 
 impl State {
+    /// A state that does not count occurrences: an activity's are its starts and what the edges to it count.
+    pub fn without_events() -> State {
+        State { without_events: true, ..State::default() }
+    }
+
     /// Takes in some cases.
     pub fn fold(&mut self, batch: &CaseBatch<'_>) {
         let (from, to) = (batch.offsets[0] as usize, batch.offsets[batch.cases()] as usize);
-        let highest = batch.codes[from..to].iter().max().map_or(0, |&code| code as usize + 1);
+        let codes = &batch.codes[from..to];
+        let highest = codes.iter().max().map_or(0, |&code| code as usize + 1);
         if highest <= WIDTH {
-            self.narrow.get_or_insert_default().fold(batch);
+            let narrow = self.narrow.get_or_insert_default();
+            narrow.fold(batch);
+            if !self.without_events {
+                narrow.count_events(codes);
+            }
         } else {
             self.fold_wide(batch, highest);
         }
@@ -104,7 +118,7 @@ impl State {
             let fresh = 2 * self.case;
             for &code in codes {
                 let counts = &mut self.counts[code as usize];
-                counts.events += 1;
+                counts.events += u64::from(!self.without_events);
                 if counts.seen < fresh {
                     counts.seen = fresh;
                     counts.cases += 1;
@@ -122,9 +136,15 @@ impl State {
 
     /// Adds what another thread has seen.
     pub fn merge(&mut self, mut other: State) {
+        self.without_events |= other.without_events;
         let more = other.take_counts();
         self.counts.resize(self.counts.len().max(more.len()), Counts::default());
         self.counts.iter_mut().zip(&more).for_each(|(counts, more)| counts.add(more));
+    }
+
+    /// Whether occurrences were not counted.
+    pub fn lacks_events(&self) -> bool {
+        self.without_events
     }
 
     /// The counters by activity code; as many as the highest code asks for, or more.

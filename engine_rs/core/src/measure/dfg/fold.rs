@@ -1,90 +1,117 @@
-//! Gaps per edge: sorted by edge batch by batch, then summed up and, where percentiles are asked for, kept.
+//! Gaps per edge: brought together in bins, then summed up and, where percentiles are asked for, sieved.
 //!
-//! Writing every gap straight to its edge costs a miss of the cache, of the address translation, or a wrong guess for
-//! nearly every event. So the gaps of a batch are brought together by edge first, by a counting sort without branches
-//! that stays in the cache, and stay there: an edge only knows its stretch. With very many edges a batch has few gaps of
-//! each: then they gather over many batches before they are sorted, and each edge keeps its own.
+//! Telling every gap to its edge at once costs a miss of the cache, of the address translation, or a wrong guess for nearly
+//! every event. So each edge has a bin that is emptied when it is full: all bins together stay in the cache. With very
+//! many edges they do not: then gaps gather over many batches before they are sorted.
+
+use std::sync::{Mutex, PoisonError};
 
 use super::EdgeTable;
 use super::edge::EdgeState;
 use super::gathered::Gathered;
-use crate::cases::batch::CaseBatch;
+use super::table::Edge;
+use crate::cases::batch::{CaseBatch, Fold};
 use crate::error::{Error, Result};
 use crate::log::spec::Negative;
-
-/// How much of each gap is remembered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Detail {
-    /// Nothing: only which edges there are.
-    Edges,
-    /// Sums and extremes.
-    Moments,
-    /// Every gap.
-    Gaps,
-}
+use crate::stats::quantile::Percentile;
+use crate::stats::sieve::Sieve;
 
 /// What one thread has seen.
 pub struct State {
     /// Numbers of the edges.
     pub table: EdgeTable,
-    edges: Vec<EdgeState>,
-    kept: u64,
-    stretches: u64,
-    detail: Detail,
+    /// By number. Locked by nobody while the log is read: threads share them only when they are merged.
+    edges: Vec<Mutex<EdgeState>>,
+    kept_bytes: isize,
+    /// Percentiles of the gaps; none where only the edges count.
+    asked: Option<Vec<Percentile>>,
+    /// Whether this is a second look, for which only the edges known beforehand matter.
+    second: bool,
     negative: Negative,
     /// Cases so far. The first is 1, so that 0 is none.
     case: u64,
     numbers: Vec<u32>,
     gaps: Vec<i64>,
     slots: Vec<Slot>,
-    /// Gaps of a batch, sorted by edge; the last one is space where gaps are not kept.
-    batches: Vec<Vec<i64>>,
+    bins: Vec<[i64; BIN]>,
     gathered: Gathered,
 }
 
-/// Where an edge's next gap goes, and in how many cases of the batch the edge was seen.
+/// How full an edge's bin is, in how many cases the edge was seen since it was emptied, and the last case it was seen in:
+/// one number, so that it is read and written at once.
 #[derive(Clone, Copy, Default)]
-struct Slot {
-    next: u32,
-    last_case: u32,
-    cases: u32,
+struct Slot(u64);
+
+impl Slot {
+    fn filled(self) -> usize {
+        self.0 as usize & 0xff
+    }
+
+    fn cases(self) -> u64 {
+        self.0 >> 8 & 0xff
+    }
+
+    /// With one gap more, of case number `case`, which has to be below 2^48.
+    #[inline]
+    fn with(self, case: u64) -> Slot {
+        let another = u64::from(self.0 >> 16 != case);
+        Slot((case << 16 | self.0 & 0xffff) + (another << 8) + 1)
+    }
+
+    fn emptied(self) -> Slot {
+        Slot(self.0 & !0xffff)
+    }
 }
 
-/// Up to this many edges, gaps are sorted batch by batch: the slots of all edges are run through for each.
-const MAX_SORTED_EDGES: usize = 16 * 1024;
+/// Gaps in a bin.
+const BIN: usize = 64;
 
-/// A batch with fewer events per edge is gathered: a stretch takes as many bytes as two gaps.
-const FEWEST_PER_EDGE: usize = 2;
+/// Up to this many edges have bins: 4 MiB.
+const MAX_BINS: usize = 8 * 1024;
 
 impl State {
-    /// A state that keeps as much as `detail` says.
-    pub fn new(detail: Detail, negative: Negative) -> State {
+    /// A state for the percentiles asked for; where there is not even a list of them, only edges are noted, not gaps.
+    pub fn new(asked: Option<&[Percentile]>, negative: Negative) -> State {
         State {
             table: EdgeTable::default(),
             edges: Vec::new(),
-            kept: 0,
-            stretches: 0,
-            detail,
+            kept_bytes: 0,
+            asked: asked.map(<[Percentile]>::to_vec),
+            second: false,
             negative,
             case: 0,
             numbers: Vec::new(),
             gaps: Vec::new(),
             slots: Vec::new(),
-            batches: Vec::new(),
+            bins: Vec::new(),
             gathered: Gathered::default(),
         }
     }
 
-    /// Bytes held.
-    pub fn size_bytes(&self) -> usize {
-        let edges = self.table.pairs().len() * (size_of::<EdgeState>() + size_of::<Slot>() + 16);
-        self.kept as usize * 8 + self.stretches as usize * EdgeState::STRETCH_BYTES + edges + self.gathered.size_bytes()
+    /// A state for a second look, at those of `edges` whose percentiles the first has missed.
+    pub fn second(edges: &[Edge], asked: &[Percentile], negative: Negative) -> State {
+        let mut state = State { second: true, ..State::new(Some(asked), negative) };
+        let missed = || edges.iter().filter_map(|edge| edge.missed().map(|sieve| (edge.pair(), sieve)));
+        state.table.make_room(missed().map(|((a, b), _)| a.max(b) as usize + 1).max().unwrap_or(0));
+        for ((source, target), sieve) in missed() {
+            state.table.number(source, target);
+            state.edges.push(Mutex::new(EdgeState { gaps: Sieve::second(sieve, asked), ..EdgeState::default() }));
+        }
+        state
     }
 
-    /// Hands over what is known, by edge number, and the batches with their gaps. Empty where only edges were looked at.
-    pub fn take_edges(&mut self) -> (Vec<EdgeState>, Vec<Vec<i64>>) {
+    /// Bytes held.
+    pub fn size_bytes(&self) -> usize {
+        let of_edge = size_of::<Mutex<EdgeState>>() + 16;
+        let bins = self.bins.len() * (size_of::<[i64; BIN]>() + size_of::<Slot>());
+        self.kept_bytes.max(0) as usize + self.table.pairs().len() * of_edge + bins + self.gathered.size_bytes()
+    }
+
+    /// Hands over what is known, by edge number. Empty where only edges were looked at.
+    pub fn take_edges(&mut self) -> Vec<Mutex<EdgeState>> {
+        self.empty_bins();
         self.take_gathered();
-        (std::mem::take(&mut self.edges), std::mem::take(&mut self.batches))
+        std::mem::take(&mut self.edges)
     }
 
     /// Takes in some cases.
@@ -98,27 +125,27 @@ impl State {
         self.table.make_room(highest);
         let firsts = || batch.offsets[..batch.cases()].iter().map(|&at| at as usize - from);
         self.table.number_pairs(codes, firsts, &mut self.numbers);
-        if self.detail == Detail::Edges {
+        if self.asked.is_none() {
             return Ok(());
         }
-        self.edges.resize_with(self.table.pairs().len(), EdgeState::default);
+        let second = self.second;
+        let unknown =
+            || EdgeState { gaps: if second { Sieve::closed() } else { Sieve::default() }, ..EdgeState::default() };
+        self.edges.resize_with(self.table.pairs().len(), || Mutex::new(unknown()));
         match batch.starts {
             None => gaps_between(&batch.times[from..to], &mut self.gaps),
             Some(starts) => self.gaps_between_intervals(&batch.times[from..to], &starts[from..to])?,
         }
-        let edges = self.edges.len();
-        if edges <= MAX_SORTED_EDGES && to - from >= edges * FEWEST_PER_EDGE {
-            self.sort(batch.cases());
+        if self.edges.len() <= MAX_BINS {
+            self.fill_bins();
         } else {
+            self.empty_bins();
             self.gathered.add(&self.numbers, &self.gaps, self.case);
             if self.gathered.is_full(self.edges.len()) {
                 self.take_gathered();
             }
         }
         self.case += batch.cases() as u64;
-        if self.detail == Detail::Gaps {
-            self.kept += (to - from - batch.cases()) as u64;
-        }
         Ok(())
     }
 
@@ -135,7 +162,7 @@ impl State {
             if gap >= 0 {
                 continue;
             }
-            self.edges[self.numbers[i] as usize - 1].negatives += 1;
+            known(&mut self.edges[self.numbers[i] as usize - 1]).negatives += 1;
             match self.negative {
                 Negative::Keep => {}
                 Negative::Zero => self.gaps[i] = 0,
@@ -151,56 +178,64 @@ impl State {
         Ok(())
     }
 
-    /// Brings the gaps of the batch, which has `cases` cases, together by edge and tells each edge its own.
-    fn sort(&mut self, cases: usize) {
-        let keep = self.detail == Detail::Gaps;
-        let State { numbers, gaps, slots, batches, edges, stretches, .. } = self;
-        slots.clear();
-        slots.resize(edges.len() + 1, Slot::default());
-        numbers.iter().for_each(|&number| slots[number as usize].next += 1);
-        // Number 0 is the first event of a case, which has no gap: what goes to its slot, the last one, is cut off.
-        let mut at = 0;
-        for slot in slots[1..].iter_mut() {
-            at += slot.next;
-            slot.next = at - slot.next;
-        }
-        slots[0].next = at;
-        let mut sorted = if keep { Vec::new() } else { batches.pop().unwrap_or_default() };
-        sorted.resize(numbers.len(), 0);
-        let mut case = 0;
+    /// Puts the gaps of the batch in the bins of their edges.
+    fn fill_bins(&mut self) {
+        // Number 0 is the first event of a case, which has no gap: its bin is filled in vain, so that there is no branch.
+        self.slots.resize(self.edges.len() + 1, Slot::default());
+        self.bins.resize(self.edges.len() + 1, [0; BIN]);
+        let State { numbers, gaps, slots, bins, edges, asked, kept_bytes, .. } = self;
+        let asked = asked.as_deref().unwrap_or(&[]);
+        let mut case = self.case;
         for (&number, &gap) in numbers.iter().zip(gaps.iter()) {
-            case += u32::from(number == 0);
-            let slot = &mut slots[number as usize];
-            let next = slot.next;
-            sorted[next as usize] = gap;
-            *slot = Slot { next: next + 1, last_case: case, cases: slot.cases + u32::from(slot.last_case != case) };
-        }
-        let mut from = 0;
-        for (slot, edge) in slots[1..].iter().zip(edges) {
-            let own = &sorted[from as usize..slot.next as usize];
-            match (own.is_empty(), keep) {
-                (true, _) => {}
-                (false, true) => {
-                    edge.take_part(own, u64::from(slot.cases), batches.len(), from);
-                    *stretches += 1;
-                }
-                (false, false) => edge.take(own, u64::from(slot.cases), false),
-            }
-            from = slot.next;
-        }
-        if keep {
-            sorted.truncate(numbers.len() - cases);
-            if cases > numbers.len() / 8 {
-                sorted.shrink_to_fit();
+            let number = number as usize;
+            case += u64::from(number == 0);
+            let slot = &mut slots[number];
+            bins[number][slot.filled() % BIN] = gap;
+            *slot = slot.with(case);
+            if slot.filled() == BIN {
+                *kept_bytes += empty(slot, &bins[number], edges, number, asked);
             }
         }
-        batches.push(sorted);
+    }
+
+    fn empty_bins(&mut self) {
+        let State { slots, bins, edges, asked, kept_bytes, .. } = self;
+        let asked = asked.as_deref().unwrap_or(&[]);
+        for (number, (slot, bin)) in slots.iter_mut().zip(bins.iter()).enumerate() {
+            *kept_bytes += empty(slot, bin, edges, number, asked);
+        }
+        // A case that goes on is not seen twice in an edge: batches hold whole cases.
+        (self.slots, self.bins) = (Vec::new(), Vec::new());
     }
 
     fn take_gathered(&mut self) {
-        let (edges, keep) = (&mut self.edges, self.detail == Detail::Gaps);
-        self.gathered.drain(|number, gaps, cases| edges[number as usize - 1].take(gaps, cases, keep));
+        let State { gathered, edges, kept_bytes, asked, .. } = self;
+        let asked = asked.as_deref().unwrap_or(&[]);
+        let take = |number, gaps: &[i64], cases| {
+            *kept_bytes += known(&mut edges[number as usize - 1]).take(gaps, cases, asked);
+        };
+        gathered.drain(take);
     }
+}
+
+impl Fold for State {
+    fn fold(&mut self, batch: &CaseBatch<'_>) -> Result<()> {
+        State::fold(self, batch)
+    }
+}
+
+/// Tells an edge what is in its bin; returns by how many bytes that has grown.
+#[inline(never)]
+fn empty(slot: &mut Slot, bin: &[i64], edges: &mut [Mutex<EdgeState>], number: usize, asked: &[Percentile]) -> isize {
+    let full = std::mem::replace(slot, slot.emptied());
+    match number.checked_sub(1) {
+        Some(edge) if full.filled() > 0 => known(&mut edges[edge]).take(&bin[..full.filled()], full.cases(), asked),
+        _ => 0,
+    }
+}
+
+fn known(edge: &mut Mutex<EdgeState>) -> &mut EdgeState {
+    edge.get_mut().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Gaps from each event to the next; what stands at the first event of a case is no gap.

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use super::State;
-use super::fold::{Follower, PARTS, Part};
+use super::fold::{Followers, Keep, PARTS, Part};
 use super::sequences::Sequences;
 use crate::context::Context;
 use crate::error::{Error, Result};
@@ -21,8 +21,8 @@ pub struct Merged {
 pub struct MergedPart {
     /// The distinct sequences.
     pub sequences: Sequences,
-    /// Per thread, which of its cases follow which of them.
-    pub followers: Vec<Vec<Follower>>,
+    /// Per thread, the cases that follow them.
+    pub followers: Vec<Followers>,
 }
 
 impl Merged {
@@ -31,7 +31,7 @@ impl Merged {
     /// # Errors
     /// CANCELLED; UNSUPPORTED beyond 2^32 variants.
     pub fn new(states: Vec<State>, context: &Context) -> Result<Merged> {
-        let keep_cases = states.iter().any(|state| state.keep_cases);
+        let keep = states.first().map(|state| state.keep).unwrap_or_default();
         let cases_of_threads = states.iter().map(|state| state.cases).collect();
         let mut by_part: Vec<Mutex<Vec<Part>>> = (0..PARTS).map(|_| Mutex::default()).collect();
         for state in states {
@@ -41,7 +41,7 @@ impl Merged {
         }
         let parts = workers::for_each(context, PARTS, |part| {
             let threads = std::mem::take(&mut *by_part[part].lock().unwrap_or_else(PoisonError::into_inner));
-            Ok(merge(threads, keep_cases))
+            merge(threads, keep)
         })?;
         let mut first = Vec::with_capacity(PARTS);
         let mut next = 0u32;
@@ -75,6 +75,12 @@ impl Merged {
         self.parts.iter().flat_map(|part| part.sequences.cases.iter().copied())
     }
 
+    /// The durations of all cases, where they were kept.
+    pub fn durations(&self) -> Vec<&[i64]> {
+        let followers = self.parts.iter().flat_map(|part| &part.followers);
+        followers.map(|followers| followers.durations.as_slice()).collect()
+    }
+
     /// Every part with the number of its first variant.
     pub fn parts(&self) -> impl Iterator<Item = (u32, &MergedPart)> {
         self.first.iter().copied().zip(&self.parts)
@@ -87,21 +93,21 @@ impl Merged {
 }
 
 /// One part of all threads as one list. The first thread's numbers stay, the others' are looked up.
-fn merge(threads: Vec<Part>, keep_cases: bool) -> MergedPart {
+fn merge(threads: Vec<Part>, keep: Keep) -> Result<MergedPart> {
     let mut merged: Option<Sequences> = None;
     let mut followers = Vec::with_capacity(threads.len());
     for mut part in threads {
-        part.finish(keep_cases);
+        part.finish(keep);
         match &mut merged {
             None => merged = Some(part.sequences),
             Some(merged) => {
                 let own = &part.sequences;
-                let add = |number: usize| merged.add(own.hashes[number], own.get(number as u32), own.cases[number]);
-                let numbers: Vec<u32> = (0..own.len()).map(add).collect();
-                part.followers.iter_mut().for_each(|follower| follower.number = numbers[follower.number as usize]);
+                let numbers: Vec<u32> = (0..own.len() as u32).map(|number| merged.add(own, number)).collect();
+                merged.check_room()?;
+                part.followers.numbers.iter_mut().for_each(|number| *number = numbers[*number as usize]);
             }
         }
         followers.push(part.followers);
     }
-    MergedPart { sequences: merged.unwrap_or_default(), followers }
+    Ok(MergedPart { sequences: merged.unwrap_or_default(), followers })
 }

@@ -6,7 +6,7 @@
 //! Sum of cases x length = events.
 //!
 //! Cost: O(events) to write each case's sequence down and look it up; memory one byte per event of each distinct
-//! sequence (while there are fewer than 128 activities) and 12 bytes per case. Only the variants that are shown are
+//! sequence (while there are fewer than 128 activities) and 32 more, and 12 bytes per case. Only the variants that are shown are
 //! ranked among themselves.
 
 mod distinct;
@@ -16,6 +16,6 @@ mod sequences;
 mod table;
 
 pub use distinct::Merged;
-pub use fold::State;
+pub use fold::{Keep, State};
 pub use rank::Ranking;
-pub use table::{CaseVariants, table};
+pub use table::table;

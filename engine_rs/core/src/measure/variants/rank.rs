@@ -47,9 +47,9 @@ impl Ranking {
         let mut ranks: Vec<Vec<u32>> = variants.cases_of_threads.iter().map(|&cases| vec![0; cases as usize]).collect();
         for (first, part) in variants.parts() {
             for (ranks, followers) in ranks.iter_mut().zip(&part.followers) {
-                for follower in followers {
-                    let rank = self.of(first + follower.number).map(|rank| rank as u32 + 1);
-                    ranks[follower.case as usize] = rank.ok_or_else(|| Error::internal("a variant has no rank"))?;
+                for (&case, number) in followers.cases.iter().zip(&followers.numbers) {
+                    let rank = self.of(first + number).map(|rank| rank as u32 + 1);
+                    ranks[case as usize] = rank.ok_or_else(|| Error::internal("a variant has no rank"))?;
                 }
             }
         }

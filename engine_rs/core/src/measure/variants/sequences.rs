@@ -1,51 +1,126 @@
 //! Which number has a sequence of activities? Told apart by hash, then compared byte by byte.
+//!
+//! Sequences are appended uncounted, one record after the other, and counted later, many at once: a record that is the
+//! first of its sequence moves up to the counted ones and stays there, so that nothing is copied elsewhere.
 
-use hashbrown::HashTable;
+use crate::error::{Error, Result};
 
-/// Distinct sequences in the order of first sight.
+/// Distinct sequences in the order of first sight, and behind them records that are not counted yet.
 #[derive(Default)]
 pub struct Sequences {
-    slots: HashTable<(u64, u32)>,
-    /// Hash by number.
-    pub hashes: Vec<u64>,
+    /// Counted: hash, length and bytes of each distinct sequence. Then uncounted: a [`Follower`], hash, length and bytes.
+    records: Vec<u8>,
+    counted: usize,
+    uncounted: usize,
+    /// Where each distinct sequence's record begins.
+    offsets: Vec<u32>,
     /// Cases by number.
     pub cases: Vec<u64>,
-    ends: Vec<usize>,
-    bytes: Vec<u8>,
+    /// Number + 1 by hash; 0 is empty. A power of two, at most half full.
+    slots: Vec<u32>,
 }
 
+/// A case that follows a sequence.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Follower {
+    /// Its number among those of its thread, in the order in which they were folded.
+    pub case: u32,
+    /// Its duration in ticks.
+    pub duration: i64,
+}
+
+/// Bytes of a record before those of its sequence.
+const COUNTED_HEAD: usize = 12;
+const FOLLOWER: usize = 12;
+const HEAD: usize = FOLLOWER + COUNTED_HEAD;
+
+/// Sequences up to this long are copied at once, whatever their length.
+const SHORT: usize = 16;
+
+/// Bytes that must follow a sequence handed over.
+pub const PADDING: usize = SHORT;
+
+/// Beyond this, the offsets of what is counted next might not fit.
+const MOST_BYTES: usize = 1 << 30;
+
+const FEWEST_SLOTS: usize = 64;
+
 impl Sequences {
-    /// The number of a sequence (its bytes as written by [`write_codes`]) that `cases` more cases follow.
+    /// Appends the sequence `bytes[from..to]`, with its hash, uncounted. [`PADDING`] bytes have to lie behind `to`.
     #[inline]
-    pub fn add(&mut self, hash: u64, sequence: &[u8], cases: u64) -> u32 {
-        let (ends, bytes) = (&self.ends, &self.bytes);
-        let same = |&(known, number): &(u64, u32)| known == hash && stretch(ends, bytes, number) == sequence;
-        if let Some(&(_, number)) = self.slots.find(hash, same) {
-            self.cases[number as usize] += cases;
-            return number;
+    pub fn push(&mut self, hash: u64, bytes: &[u8], from: usize, to: usize, follower: Follower) {
+        let mut record = [0u8; HEAD + SHORT];
+        record[..4].copy_from_slice(&follower.case.to_le_bytes());
+        record[4..FOLLOWER].copy_from_slice(&follower.duration.to_le_bytes());
+        record[FOLLOWER..FOLLOWER + 8].copy_from_slice(&hash.to_le_bytes());
+        record[FOLLOWER + 8..HEAD].copy_from_slice(&((to - from) as u32).to_le_bytes());
+        if to - from <= SHORT {
+            // Nearly all are short: a length known beforehand is copied without a call, and the rest cut off.
+            record[HEAD..].copy_from_slice(&bytes[from..from + SHORT]);
+            self.records.extend_from_slice(&record);
+            self.records.truncate(self.records.len() - SHORT + (to - from));
+        } else {
+            self.records.extend_from_slice(&record[..HEAD]);
+            self.records.extend_from_slice(&bytes[from..to]);
         }
-        let number = self.cases.len() as u32;
-        self.slots.insert_unique(hash, (hash, number), |&(hash, _)| hash);
-        self.hashes.push(hash);
-        self.cases.push(cases);
-        self.bytes.extend_from_slice(sequence);
-        self.ends.push(self.bytes.len());
-        number
+        self.uncounted += 1;
     }
 
-    /// Makes room for `more` sequences of `bytes` bytes in all, should they all be new.
-    pub fn reserve(&mut self, more: usize, bytes: usize) {
-        self.slots.reserve(more, |&(hash, _)| hash);
-        self.hashes.reserve(more);
-        self.cases.reserve(more);
-        self.ends.reserve(more);
-        self.bytes.reserve(bytes);
+    /// Whether there is enough uncounted for a run through the table, and no more than fits.
+    #[inline]
+    pub fn is_full(&self, few_bytes: usize) -> bool {
+        let uncounted = self.records.len() - self.counted;
+        uncounted >= few_bytes && uncounted >= self.counted
+    }
+
+    /// Counts what was appended; hands out each follower with the number of its sequence, in the order of appending.
+    pub fn count(&mut self, mut take: impl FnMut(Follower, u32)) {
+        self.reserve(self.uncounted);
+        let (mut read, mut write) = (self.counted, self.counted);
+        while read < self.records.len() {
+            let follower = Follower {
+                case: u32::from_le_bytes(self.array(read)),
+                duration: i64::from_le_bytes(self.array(read + 4)),
+            };
+            let record = read + FOLLOWER;
+            let (hash, length) = self.head(record);
+            read = record + COUNTED_HEAD + length;
+            let bytes = &self.records[record + COUNTED_HEAD..read];
+            let (slot, known) = self.find(hash, bytes);
+            let number = known.unwrap_or_else(|| {
+                self.records.copy_within(record..read, write);
+                self.insert(slot, write)
+            });
+            write += if known.is_none() { COUNTED_HEAD + length } else { 0 };
+            self.cases[number as usize] += 1;
+            take(follower, number);
+        }
+        self.records.truncate(write);
+        (self.counted, self.uncounted) = (write, 0);
+    }
+
+    /// Adds sequence `number` of `other`, and the cases that follow it; returns its number here. All must be counted.
+    pub fn add(&mut self, other: &Sequences, number: u32) -> u32 {
+        self.reserve(1);
+        let record = other.offsets[number as usize] as usize;
+        let (hash, length) = other.head(record);
+        let whole = &other.records[record..record + COUNTED_HEAD + length];
+        let (slot, known) = self.find(hash, &whole[COUNTED_HEAD..]);
+        let own = known.unwrap_or_else(|| {
+            self.records.extend_from_slice(whole);
+            self.counted = self.records.len();
+            self.insert(slot, self.counted - whole.len())
+        });
+        self.cases[own as usize] += other.cases[number as usize];
+        own
     }
 
     /// The bytes of sequence `number`.
     #[inline]
     pub fn get(&self, number: u32) -> &[u8] {
-        stretch(&self.ends, &self.bytes, number)
+        let record = self.offsets[number as usize] as usize;
+        let (_, length) = self.head(record);
+        &self.records[record + COUNTED_HEAD..record + COUNTED_HEAD + length]
     }
 
     /// How many there are.
@@ -53,16 +128,82 @@ impl Sequences {
         self.cases.len()
     }
 
+    /// Whether more sequences fit.
+    ///
+    /// # Errors
+    /// UNSUPPORTED beyond a GiB.
+    pub fn check_room(&self) -> Result<()> {
+        match self.records.len() > MOST_BYTES {
+            true => Err(Error::unsupported("more than about 100 GiB of distinct variants")),
+            false => Ok(()),
+        }
+    }
+
     /// Bytes held.
     pub fn size_bytes(&self) -> usize {
-        self.bytes.len() + self.len() * (8 + 8 + 8 + 16)
+        self.records.len() + self.len() * (4 + 8) + self.slots.len() * 4
     }
-}
 
-#[inline]
-fn stretch<'a>(ends: &[usize], bytes: &'a [u8], number: u32) -> &'a [u8] {
-    let from = if number == 0 { 0 } else { ends[number as usize - 1] };
-    &bytes[from..ends[number as usize]]
+    /// Gives back space that is not used.
+    pub fn shrink(&mut self) {
+        self.records.shrink_to_fit();
+    }
+
+    #[inline]
+    fn array<const N: usize>(&self, at: usize) -> [u8; N] {
+        let mut array = [0; N];
+        array.copy_from_slice(&self.records[at..at + N]);
+        array
+    }
+
+    /// Hash and length of a counted record.
+    #[inline]
+    fn head(&self, record: usize) -> (u64, usize) {
+        (u64::from_le_bytes(self.array(record)), u32::from_le_bytes(self.array(record + 8)) as usize)
+    }
+
+    /// The number of a sequence, if it is known, and where in the table it is or would be.
+    #[inline]
+    fn find(&self, hash: u64, bytes: &[u8]) -> (usize, Option<u32>) {
+        let mask = self.slots.len() - 1;
+        let mut slot = hash as usize & mask;
+        while let Some(number) = self.slots[slot].checked_sub(1) {
+            let record = self.offsets[number as usize] as usize;
+            if self.head(record) == (hash, bytes.len()) && self.get(number) == bytes {
+                return (slot, Some(number));
+            }
+            slot = (slot + 1) & mask;
+        }
+        (slot, None)
+    }
+
+    /// Makes the record at `offset` the next number's.
+    #[inline]
+    fn insert(&mut self, slot: usize, offset: usize) -> u32 {
+        let number = self.offsets.len() as u32;
+        self.offsets.push(offset as u32);
+        self.cases.push(0);
+        self.slots[slot] = number + 1;
+        number
+    }
+
+    /// Makes room in the table for `more` sequences, should they all be new.
+    fn reserve(&mut self, more: usize) {
+        let wanted = ((self.len() + more) * 2).next_power_of_two().max(FEWEST_SLOTS);
+        if wanted <= self.slots.len() {
+            return;
+        }
+        self.slots.clear();
+        self.slots.resize(wanted, 0);
+        for number in 0..self.offsets.len() {
+            let (hash, _) = self.head(self.offsets[number] as usize);
+            let mut slot = hash as usize & (wanted - 1);
+            while self.slots[slot] != 0 {
+                slot = (slot + 1) & (wanted - 1);
+            }
+            self.slots[slot] = number as u32 + 1;
+        }
+    }
 }
 
 /// Appends codes as LEB128: one byte each below 128.
@@ -106,13 +247,48 @@ mod tests {
         assert_eq!(read_codes(&bytes).collect::<Vec<u32>>(), codes);
     }
 
+    fn pushed(sequences: &mut Sequences, hash: u64, bytes: &[u8], follower: Follower) {
+        let padded = [b"..", bytes, &[0; PADDING]].concat();
+        sequences.push(hash, &padded, 2, 2 + bytes.len(), follower);
+    }
+
     #[test]
     fn equal_hashes_of_different_sequences_stay_apart() {
         let mut sequences = Sequences::default();
-        assert_eq!(sequences.add(7, b"ab", 1), 0);
-        assert_eq!(sequences.add(7, b"ba", 1), 1);
-        assert_eq!(sequences.add(7, b"ab", 2), 0);
-        assert_eq!(sequences.cases, [3, 1]);
-        assert_eq!(sequences.get(1), b"ba");
+        let mut numbers = Vec::new();
+        for bytes in [&b"ab"[..], b"ba", b"ab"] {
+            pushed(&mut sequences, 7, bytes, Follower::default());
+        }
+        sequences.count(|_, number| numbers.push(number));
+        assert_eq!((numbers, &sequences.cases[..], sequences.get(1)), (vec![0, 1, 0], &[2, 1][..], &b"ba"[..]));
+    }
+
+    #[test]
+    fn sequences_of_every_length_are_counted_once_however_often_and_merged() {
+        let long: Vec<u8> = (0..200).collect();
+        let mut parts = [Sequences::default(), Sequences::default()];
+        let mut followers = Vec::new();
+        for i in 0..3000usize {
+            let bytes = &long[..i * 7 % 200];
+            let follower = Follower { case: i as u32, duration: -(i as i64) };
+            pushed(&mut parts[i % 2], crate::hash::of_bytes(bytes), bytes, follower);
+            if i % 311 < 2 {
+                parts[i % 2].count(|follower, number| followers.push((follower, i % 2, number)));
+            }
+        }
+        parts.iter_mut().enumerate().for_each(|(part, sequences)| {
+            sequences.count(|follower, number| followers.push((follower, part, number)));
+        });
+        assert_eq!(followers.len(), 3000);
+        for (follower, part, number) in followers {
+            assert_eq!(follower.duration, -i64::from(follower.case));
+            assert_eq!(parts[part].get(number), &long[..follower.case as usize * 7 % 200]);
+        }
+        let [mut whole, other] = parts;
+        for number in 0..other.len() as u32 {
+            let own = whole.add(&other, number);
+            assert_eq!(whole.get(own), other.get(number));
+        }
+        assert_eq!((whole.len(), whole.cases.iter().sum::<u64>()), (200, 3000));
     }
 }

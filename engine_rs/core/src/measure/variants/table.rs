@@ -18,28 +18,19 @@ use crate::stats::ranks::Ranks;
 use crate::units::{Unit, ratio};
 use crate::workers;
 
-/// Which variant each case follows, and how long it took.
-pub struct CaseVariants<'a> {
-    /// The distinct sequences.
-    pub variants: &'a Merged,
-    /// Case durations per thread, in the order in which its cases were folded.
-    pub durations: &'a [&'a [i64]],
-}
-
 /// The variants table.
 ///
 /// # Errors
 /// CANCELLED.
 pub fn table(
-    cases: &CaseVariants<'_>,
+    variants: &Merged,
     ranking: &Ranking,
     names: &[String],
     asked: &[Percentile],
     unit: Unit,
     context: &Context,
 ) -> Result<RecordBatch> {
-    let described = describe(cases, ranking, asked, unit, context)?;
-    let variants = cases.variants;
+    let described = describe(variants, ranking, asked, unit, context)?;
     let total: u64 = variants.all_cases().sum();
     let mut paths = ListBuilder::new(StringBuilder::new());
     let mut lengths = UInt32Builder::new();
@@ -76,13 +67,13 @@ pub fn table(
 
 /// Describes the case durations of every ranked variant.
 fn describe(
-    cases: &CaseVariants<'_>,
+    variants: &Merged,
     ranking: &Ranking,
     asked: &[Percentile],
     unit: Unit,
     context: &Context,
 ) -> Result<Vec<Description>> {
-    let parts: Vec<(u32, &MergedPart)> = cases.variants.parts().collect();
+    let parts: Vec<(u32, &MergedPart)> = variants.parts().collect();
     let described = workers::for_each_with(context, parts.len(), Ranks::default, |space, i| {
         let (first, part) = parts[i];
         // Where the durations of each ranked variant of the part begin; the others are left out.
@@ -97,11 +88,11 @@ fn describe(
             }
         }
         let mut gathered = vec![0i64; total];
-        for (followers, durations) in part.followers.iter().zip(cases.durations) {
-            for follower in followers {
-                let cursor = &mut cursors[follower.number as usize];
+        for followers in &part.followers {
+            for (&number, &duration) in followers.numbers.iter().zip(&followers.durations) {
+                let cursor = &mut cursors[number as usize];
                 if *cursor != usize::MAX {
-                    gathered[*cursor] = durations[follower.case as usize];
+                    gathered[*cursor] = duration;
                     *cursor += 1;
                 }
             }
