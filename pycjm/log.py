@@ -268,6 +268,8 @@ class EventLog:
         progress: Progress | None = None,
         top: int | None = None,
         memory_limit: int | None = None,
+        spill_dir: str | os.PathLike[str] | None = None,
+        spill_limit: int | None = None,
     ) -> MiningResult:
         """Computes measures in one pass over the log.
 
@@ -288,7 +290,11 @@ class EventLog:
         top : int, optional
             Keep the first rows of ``variants`` only.
         memory_limit : int, optional
-            Bytes that the run may hold (native backend).
+            Bytes that the run may hold (native backend). Rows that do not fit are put aside on disk.
+        spill_dir : path, optional
+            Where to; by default the system's directory for temporary files.
+        spill_limit : int, optional
+            The most bytes that may be put aside.
 
         Returns
         -------
@@ -313,9 +319,10 @@ class EventLog:
         ['n', 'mean_s', 'min_s', 'max_s', 'std_s', 'p50_s', 'p99_9_s']
         """
         plan, case_metrics = measures.build_plan(asked, percentiles, top)
-        self._check_run(backend, threads, memory_limit, case_metrics)
+        space = {"memory_limit": memory_limit, "spill_dir": spill_dir, "spill_limit": spill_limit}
+        self._check_run(backend, threads, space, case_metrics)
         if backend == "native":
-            return self._mine_native(plan, case_metrics, threads, memory_limit, progress)
+            return self._mine_native(plan, case_metrics, threads, space, progress)
         return self._mine_in_python(plan, case_metrics, backend, threads, progress)
 
     def sort(
@@ -403,16 +410,19 @@ class EventLog:
             progress=progress,
         )
 
-    def _check_run(self, backend: str, threads: Any, memory_limit: Any, case_metrics: list[CaseMetric]) -> None:
+    def _check_run(self, backend: str, threads: Any, space: dict[str, Any], case_metrics: list[CaseMetric]) -> None:
         if backend not in backends.NAMES:
             raise errors.unknown("backend", str(backend), list(backends.NAMES))
         if threads is not None:
             measures.check_count("threads", threads)
-        if memory_limit is not None:
-            measures.check_count("memory_limit", memory_limit)
+        for option, value in space.items():
+            if value is None:
+                continue
+            if option != "spill_dir":
+                measures.check_count(option, value)
             if backend != "native":
                 raise errors.InvalidArgument(
-                    f'only backend="native" keeps a memory limit, not {backend!r}.', {"option": "memory_limit"}
+                    f'only backend="native" keeps a memory limit, not {backend!r}.', {"option": option}
                 )
         for metric in case_metrics:
             if metric.takes_starts and not self._settings.roles.start_timestamp:
@@ -430,7 +440,7 @@ class EventLog:
         plan: dict[str, Any],
         case_metrics: list[CaseMetric],
         threads: int | None,
-        memory_limit: int | None,
+        space: dict[str, Any],
         progress: Progress | None,
     ) -> MiningResult:
         from .backends import native
@@ -440,8 +450,8 @@ class EventLog:
             plan,
             case_metrics=case_metrics,
             threads=threads,
-            memory_limit=memory_limit,
             progress=progress,
+            **space,
         )
         tables = {
             name: Table(name, functools.partial(result.reader, name), streamed=name == "cases")

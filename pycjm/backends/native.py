@@ -6,6 +6,8 @@ The log's own stream goes in, one stream per table comes out; nothing is compute
 from __future__ import annotations
 
 import json
+import os
+import tempfile
 from typing import TYPE_CHECKING, Any
 
 from .. import _arrow, _lib
@@ -47,7 +49,9 @@ def mine(
     *,
     case_metrics: list[CaseMetric],
     threads: int | None,
-    memory_limit: int | None,
+    memory_limit: int | None = None,
+    spill_dir: str | os.PathLike[str] | None = None,
+    spill_limit: int | None = None,
     progress: _lib.Progress | None,
 ) -> NativeResult:
     """Runs a plan.
@@ -62,6 +66,10 @@ def mine(
         Those the plan names.
     threads, memory_limit : int or None
         None leaves the choice to the engine.
+    spill_dir : path or None
+        Where to put what does not fit; None is the system's directory for temporary files.
+    spill_limit : int or None
+        The most bytes that may be put there.
     progress : callable or None
         Called in this thread.
 
@@ -74,7 +82,12 @@ def mine(
     PycjmError
         What the engine reports; what the Python side of the log's stream raised goes first.
     """
-    context = _lib.new_context(threads=threads, memory_limit_bytes=memory_limit)
+    context = _lib.new_context(
+        threads=threads,
+        memory_limit_bytes=memory_limit,
+        spill_dir=os.fsdecode(spill_dir or tempfile.gettempdir()) if memory_limit is not None else None,
+        spill_limit_bytes=spill_limit,
+    )
     for metric in case_metrics:
         function = ffi.cast("cjm_case_metric_fn", metric.address())
         _lib.call(lib.cjm_context_add_case_metric, context, metric.name.encode(), function, ffi.NULL)

@@ -22,7 +22,7 @@ BROKEN_PIPE = 128 + 13
 _OPTIONS = (
     "case|activity|timestamp|start_timestamp|order_by|timestamp_format|timestamp_unit|timezone|delimiter|quote|encoding|"
     "lifecycle|null_values|on_null|joiner|negative|threads|backend|top|percentiles|memory_limit|format|spill_dir|"
-    "temp_dir"
+    "spill_limit|temp_dir"
 )
 
 
@@ -129,7 +129,7 @@ def as_options(message: str) -> str:
     message = given.sub(lambda found: _option(found[1]) + ("" if found["bare"] is not None else " "), message)
     # The engine names these without a value as well; they mean nothing else.
     return re.sub(
-        r"(?<![\w.'\"/-])(memory_limit|timestamp_format|timestamp_unit|null_values|on_null)(?![\w'\"/=])",
+        r"(?<![\w.'\"/-])(memory_limit|spill_limit|spill_dir|timestamp_format|timestamp_unit|null_values|on_null)(?![\w'\"/=])",
         lambda found: _option(found[1]),
         message,
     )

@@ -96,6 +96,10 @@ _RUN = [
     click.option("--threads", type=click.IntRange(min=1), help="[default: as many as the machine has]"),
     click.option("--backend", type=click.Choice(["native", "numba", "reference"]), default="native", show_default=True),
     click.option("--memory", type=Size(), metavar="SIZE", help="The most the run may hold, like 4GiB."),
+    click.option(
+        "--spill-dir", type=click.Path(), metavar="DIR", help="Where rows beyond that go.  [default: as TMPDIR says]"
+    ),
+    click.option("--spill-limit", type=Size(), metavar="SIZE", help="The most that may go there."),
 ]
 
 _OUTPUT = [
@@ -149,7 +153,9 @@ def scan_arguments(given: dict[str, Any]) -> dict[str, Any]:
 
 def run_arguments(given: dict[str, Any]) -> dict[str, Any]:
     """Takes the options of the run out of a command's arguments, as arguments of ``EventLog.mine``."""
-    return {"threads": given.pop("threads"), "backend": given.pop("backend"), "memory_limit": given.pop("memory")}
+    named = {"memory_limit": "memory"}
+    names = ("threads", "backend", "memory_limit", "spill_dir", "spill_limit")
+    return {name: given.pop(named.get(name, name)) for name in names}
 
 
 def _scan_names() -> list[str]:

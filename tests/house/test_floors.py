@@ -22,6 +22,7 @@ PACKAGE = ROOT / "pycjm"
 CORE_FLOORS = [
     {"error"},
     {"units", "memory", "hash"},
+    {"spill"},
     {"context", "stats"},
     {"workers"},
     {"log"},
@@ -36,9 +37,6 @@ CORE_FLOORS = [
 
 SHARED_BY_MEASURES = {"columns", "statistics", "folds"}
 """What lies beside the measures and is no measure."""
-
-MEASURES_THAT_USE = {("cases", "durations")}
-"""A case's first time has one definition."""
 
 PACKAGE_FLOORS = [
     {"errors"},
@@ -146,7 +144,7 @@ def test_measures_do_not_know_each_other(path):
     own = path.parent.name
     for first, second in crate_paths(rust_code(path)):
         if first == "measure" and second != own:
-            known = second in SHARED_BY_MEASURES - {"folds"} or (own, second) in MEASURES_THAT_USE
+            known = second in SHARED_BY_MEASURES - {"folds"}
             assert known, f"{own} uses {second}"
 
 

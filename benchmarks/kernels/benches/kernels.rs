@@ -101,7 +101,7 @@ fn grouping(criterion: &mut Criterion) {
             first_order: from as u64,
         }
     };
-    let partitioning = Partitioning::for_rows(Some(rows as u64));
+    let partitioning = Partitioning::for_rows(Some(rows as u64), false);
     let split = || {
         let mut partitioner = Partitioner::new(partitioning, false);
         (0..rows).step_by(BATCH_ROWS).map(|from| partitioner.split(&encoded(from))).collect::<Vec<_>>()
@@ -115,7 +115,8 @@ fn grouping(criterion: &mut Criterion) {
             let mut assembler = Assembler::default();
             bencher.iter(|| {
                 for partition in 0..partitioning.count() {
-                    black_box(assembler.assemble(&chunks, partition, ascending, &mut Nothing).unwrap());
+                    let pieces: Vec<_> = chunks.iter().map(|chunk| chunk.piece(partition)).collect();
+                    black_box(assembler.assemble(&pieces, ascending, &mut Nothing).unwrap());
                 }
             })
         });

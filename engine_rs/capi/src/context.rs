@@ -66,9 +66,10 @@ pub struct cjm_progress_t {
 
 /// Makes a context.
 ///
-/// `options_json` is a JSON object: `{"version": 1, "threads": null, "memory_limit_bytes": null, "batch_rows": null}`,
-/// where all but `version` may be left out and null means the engine's choice (as many threads as the process may use,
-/// no limit). Results do not depend on these options.
+/// `options_json` is a JSON object: `{"version": 1, "threads": null, "memory_limit_bytes": null, "batch_rows": null,
+/// "spill_dir": null, "spill_limit_bytes": null}`, where all but `version` may be left out and null means the engine's
+/// choice (as many threads as the process may use, no limit). Rows that do not fit under the memory limit are put aside
+/// in nameless files in `spill_dir`; without one, they are an error. Results do not depend on these options.
 ///
 /// @param[in] options_json The options.
 /// @param[out] out The context, to be freed with `cjm_context_free`.

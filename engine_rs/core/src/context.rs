@@ -1,5 +1,6 @@
 //! What surrounds a run: how many threads, how much memory, whether to stop, how far it is, which user metrics.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -7,6 +8,7 @@ use serde::Deserialize;
 
 use crate::error::{Error, Result};
 use crate::memory::Budget;
+use crate::spill::Spill;
 
 /// A number computed per case by the embedder, over batches of whole cases. Called from several threads at once.
 pub trait CaseMetric: Send + Sync {
@@ -101,6 +103,10 @@ struct Options {
     memory_limit_bytes: Option<u64>,
     #[serde(default)]
     batch_rows: Option<usize>,
+    #[serde(default)]
+    spill_dir: Option<PathBuf>,
+    #[serde(default)]
+    spill_limit_bytes: Option<u64>,
 }
 
 #[derive(Default)]
@@ -115,6 +121,7 @@ pub struct Context {
     threads: usize,
     batch_rows: usize,
     memory: Budget,
+    spill: Option<Spill>,
     cancelled: AtomicBool,
     meter: Meter,
     metrics: Mutex<Vec<(String, Arc<dyn CaseMetric>)>>,
@@ -144,6 +151,7 @@ impl Context {
             threads,
             batch_rows: options.batch_rows.unwrap_or(DEFAULT_BATCH_ROWS).min(1 << 24),
             memory: Budget::new(options.memory_limit_bytes),
+            spill: options.spill_dir.map(|dir| Spill::new(dir, options.spill_limit_bytes)),
             cancelled: AtomicBool::new(false),
             meter: Meter::default(),
             metrics: Mutex::new(Vec::new()),
@@ -168,6 +176,11 @@ impl Context {
     /// The memory account of the run.
     pub fn memory(&self) -> &Budget {
         &self.memory
+    }
+
+    /// Where to put what does not fit into memory, if there is a place.
+    pub fn spill(&self) -> Option<&Spill> {
+        self.spill.as_ref()
     }
 
     /// Registers the function behind a case metric named in a plan.
@@ -212,6 +225,14 @@ impl Context {
             let share = (progress.rows_total as f64 / done as f64).max(1.0);
             (used as f64 * share * step.room()) as u64
         })
+    }
+
+    /// As [`Context::reserve`], for something that is needed only once, whatever the number of rows.
+    ///
+    /// # Errors
+    /// MEMORY_LIMIT, with the limit that would do for this.
+    pub fn reserve_once(&self, step: Step, bytes: u64) -> Result<()> {
+        self.memory.reserve(step.name(), bytes, |used| used)
     }
 
     /// Enters a phase of `total` rows (0 = not known).

@@ -7,6 +7,7 @@ pub mod context;
 pub mod error;
 pub mod hash;
 pub mod memory;
+pub mod spill;
 pub mod stats;
 pub mod units;
 pub mod workers;

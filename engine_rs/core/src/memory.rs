@@ -44,6 +44,11 @@ impl Budget {
         Ok(())
     }
 
+    /// The ceiling, if there is one.
+    pub fn limit_bytes(&self) -> Option<u64> {
+        (self.limit_bytes < u64::MAX).then_some(self.limit_bytes)
+    }
+
     /// Gives `bytes` back.
     pub fn release(&self, bytes: u64) {
         self.used_bytes.fetch_sub(bytes, Ordering::Relaxed);

@@ -7,10 +7,12 @@ use std::time::Instant;
 use arrow_array::{RecordBatchIterator, RecordBatchReader};
 use serde_json::json;
 
+use crate::cases::aside::{Aside, Loaded};
 use crate::cases::batch::Fold;
 use crate::cases::grouped::{Edges, Grouper, stitch};
 use crate::cases::layout::{Keys, Layout, Summary, ascends, decide, has_duplicates, looks_grouped, run_starts};
-use crate::cases::partition::{Assembler, Chunk, Partitioner, Partitioning};
+use crate::cases::partition::{Assembler, Chunk, Partitioner, Partitioning, Piece};
+
 use crate::context::{Context, Phase, Step};
 use crate::error::{Error, Result, guarded};
 use crate::log::encode::{Encoded, Encoder, Labels};
@@ -104,10 +106,31 @@ struct Folded<'a> {
 struct Partitions<'a> {
     context: &'a Context,
     chunks: Vec<Chunk>,
+    /// Those that did not fit into memory.
+    asides: Vec<Aside<'a>>,
     partitioning: Partitioning,
     /// Whether rows are in the order of time.
     ascending: bool,
     rows: u64,
+}
+
+/// Bytes of space to bring an event's together with those of its case, in proportion to those put aside.
+const ASSEMBLED: u64 = 2;
+
+impl Partitions<'_> {
+    /// Folds the cases of a partition; returns (events, cases).
+    fn fold(&self, partition: usize, assembler: &mut Assembler, fold: &mut impl Fold) -> Result<(u64, u64)> {
+        let of_asides = self.asides.iter().filter(|aside| aside.bytes(partition) > 0);
+        let bytes = of_asides.clone().map(|aside| aside.bytes(partition)).sum::<u64>() * (1 + ASSEMBLED);
+        self.context.reserve_once(Step::Partitions, bytes)?;
+        let loaded = of_asides.map(|aside| aside.load(partition)).collect::<Result<Vec<_>>>()?;
+        let of_chunks = self.chunks.iter().map(|chunk| chunk.piece(partition));
+        let mut pieces: Vec<Piece<'_>> = of_chunks.chain(loaded.iter().flat_map(Loaded::pieces)).collect();
+        pieces.sort_by_key(|piece| piece.first_order);
+        let found = assembler.assemble(&pieces, self.ascending, fold)?;
+        self.context.memory().release(bytes);
+        Ok(found)
+    }
 }
 
 impl Drop for Partitions<'_> {
@@ -159,6 +182,7 @@ impl Run<'_> {
             "naive_timestamps": types.zone.is_none(),
             "phases": phases.iter().map(|(name, seconds)| json!({"name": name, "seconds": seconds})).collect::<Vec<_>>(),
             "peak_reserved_bytes": self.context.memory().peak_bytes(),
+            "spilled_bytes": self.context.spill().map_or(0, |spill| spill.used_bytes()),
         });
         Ok(MiningResult { tables, info })
     }
@@ -225,18 +249,25 @@ impl Run<'_> {
 
     /// The reading for rows in any order.
     fn read_partitioned(&self) -> Result<Folded<'_>> {
-        let partitioning = Partitioning::for_rows(self.log.source().rows());
+        let memory_is_short = self.context.memory().limit_bytes().is_some();
+        let partitioning = Partitioning::for_rows(self.log.source().rows(), memory_is_short);
         let splitters = self.read(&self.nulls, || Ok(Splitter::new(partitioning, self.plan.cases, self.context)))?;
-        let (mut chunks, mut summaries) = (Vec::new(), Vec::new());
-        for splitter in splitters {
+        let (mut chunks, mut asides, mut summaries) = (Vec::new(), Vec::new(), Vec::new());
+        let spills = splitters.iter().any(|splitter| !splitter.asides.is_empty());
+        for mut splitter in splitters {
+            if spills {
+                // The measures will want the room.
+                splitter.put_aside()?;
+            }
             chunks.extend(splitter.chunks);
+            asides.extend(splitter.asides);
             summaries.extend(splitter.summaries);
         }
         chunks.sort_by_key(|chunk| chunk.first_order);
         summaries.sort_by_key(|summary| summary.seq);
         let rows = summaries.iter().map(|summary| summary.rows).sum();
         let ascending = ascends(&summaries);
-        let partitions = Partitions { context: self.context, chunks, partitioning, ascending, rows };
+        let partitions = Partitions { context: self.context, chunks, asides, partitioning, ascending, rows };
         let (folds, cases) = self.mine_partitions(&partitions, || self.new_folds())?;
         Ok(Folded { folds, layout: decide(&summaries, cases), partitions: Some(partitions) })
     }
@@ -260,8 +291,7 @@ impl Run<'_> {
                     if partition >= partitions.partitioning.count() {
                         return Ok((folds, cases));
                     }
-                    let Partitions { chunks, ascending, .. } = partitions;
-                    let (events, found) = assembler.assemble(chunks, partition, *ascending, &mut folds)?;
+                    let (events, found) = partitions.fold(partition, &mut assembler, &mut folds)?;
                     cases += found;
                     self.context.advance(events);
                 }
@@ -381,14 +411,40 @@ struct Splitter<'a> {
     partitioner: Partitioner,
     context: &'a Context,
     chunks: Vec<Chunk>,
+    /// Bytes that chunks may hold before they are put aside, and do hold.
+    quota_bytes: u64,
+    held_bytes: u64,
+    asides: Vec<Aside<'a>>,
     summaries: Vec<Summary>,
-    runs: Vec<u32>,
+    starts: Vec<u32>,
 }
+
+/// The part of the memory limit that all chunks may hold.
+const CHUNKS_SHARE: u64 = 2;
 
 impl<'a> Splitter<'a> {
     fn new(partitioning: Partitioning, with_rows: bool, context: &'a Context) -> Splitter<'a> {
-        let partitioner = Partitioner::new(partitioning, with_rows);
-        Splitter { partitioner, context, chunks: Vec::new(), summaries: Vec::new(), runs: Vec::new() }
+        let limit_bytes = context.memory().limit_bytes().unwrap_or(u64::MAX);
+        Splitter {
+            partitioner: Partitioner::new(partitioning, with_rows),
+            context,
+            chunks: Vec::new(),
+            quota_bytes: limit_bytes / CHUNKS_SHARE / context.threads() as u64,
+            held_bytes: 0,
+            asides: Vec::new(),
+            summaries: Vec::new(),
+            starts: Vec::new(),
+        }
+    }
+
+    /// Writes the chunks to disk, if there is a place for them.
+    fn put_aside(&mut self) -> Result<()> {
+        let Some(spill) = self.context.spill().filter(|_| !self.chunks.is_empty()) else { return Ok(()) };
+        self.chunks.sort_by_key(|chunk| chunk.first_order);
+        self.asides.push(Aside::write(&self.chunks, self.partitioner.partitions(), spill, self.context)?);
+        self.chunks = Vec::new();
+        self.context.memory().release(std::mem::take(&mut self.held_bytes));
+        Ok(())
     }
 }
 
@@ -401,12 +457,17 @@ impl Sink for Splitter<'_> {
         if batch.keys.is_empty() {
             return Ok(());
         }
-        run_starts(batch, &mut self.runs);
+        run_starts(batch, &mut self.starts);
         if let Some(summary) = self.summaries.last_mut() {
-            summary.add(batch, self.runs.len());
+            summary.add(batch, self.starts.len());
         }
         let chunk = self.partitioner.split(batch);
-        self.context.reserve(Step::Partitions, chunk.size_bytes() as u64)?;
+        let bytes = chunk.size_bytes() as u64;
+        if self.held_bytes.saturating_add(bytes) > self.quota_bytes {
+            self.put_aside()?;
+        }
+        self.context.reserve(Step::Partitions, bytes)?;
+        self.held_bytes += bytes;
         self.chunks.push(chunk);
         Ok(())
     }

@@ -51,6 +51,22 @@ impl CaseBatch<'_> {
         self.offsets[i] as usize..self.offsets[i + 1] as usize
     }
 
+    /// When case `i` begins: its first timestamp, or its earliest start.
+    #[inline]
+    pub fn first_time(&self, i: usize) -> i64 {
+        let events = self.events(i);
+        match self.starts {
+            None => self.times[events.start],
+            Some(starts) => starts[events].iter().copied().min().unwrap_or(0),
+        }
+    }
+
+    /// How long case `i` takes, to its last timestamp.
+    #[inline]
+    pub fn duration(&self, i: usize) -> i64 {
+        self.times[self.events(i).end - 1] - self.first_time(i)
+    }
+
     /// The text id of case `i`, where ids are text.
     pub fn id(&self, i: usize) -> Option<&[u8]> {
         match self.ids {

@@ -6,6 +6,8 @@
 //! and a second counting sort brings its events together.
 //! Cost: two moves per event; memory 17 to 20 bytes per event (more with text ids, starts and `order_by`).
 
+use std::ops::Range;
+
 use crate::cases::batch::{CaseBatch, Fold, Ids};
 use crate::cases::order::Orderer;
 use crate::cases::table::CaseTable;
@@ -19,7 +21,7 @@ pub struct Chunk {
     pub first_order: u64,
     offsets: Vec<u32>,
     keys: Vec<u64>,
-    codes: Codes,
+    codes: Codes<Vec<u8>, Vec<u32>>,
     times: Vec<i64>,
     starts: Vec<i64>,
     ids: Option<ByteList>,
@@ -28,17 +30,57 @@ pub struct Chunk {
 }
 
 /// Activity codes in as few bytes as they need: what is put aside is written to memory and read back.
-enum Codes {
-    Narrow(Vec<u8>),
-    Wide(Vec<u32>),
+#[derive(Clone, Copy)]
+pub enum Codes<N, W> {
+    /// All below 256.
+    Narrow(N),
+    /// Any.
+    Wide(W),
 }
 
-impl Codes {
-    fn size_bytes(&self) -> usize {
-        match self {
-            Codes::Narrow(codes) => codes.len(),
-            Codes::Wide(codes) => codes.len() * 4,
-        }
+/// Rows of one partition that follow each other in the input, though others may lie between them.
+#[derive(Clone, Copy)]
+pub struct Piece<'a> {
+    /// Where the chunk that they are of begins in the input.
+    pub first_order: u64,
+    /// Case key per event.
+    pub keys: &'a [u64],
+    /// Activity code per event.
+    pub codes: Codes<&'a [u8], &'a [u32]>,
+    /// Timestamp per event.
+    pub times: &'a [i64],
+    /// Start timestamp per event; empty where the log has none.
+    pub starts: &'a [i64],
+    /// Case id per event, where keys are hashes.
+    pub ids: Option<Strings<'a>>,
+    /// Comparable bytes of the `order_by` columns per event.
+    pub ties: Option<Strings<'a>>,
+    /// Position of each event after `first_order`, where that is kept.
+    pub rows: Option<&'a [u32]>,
+}
+
+/// Some of the strings of a list.
+#[derive(Clone, Copy)]
+pub struct Strings<'a> {
+    list: &'a ByteList,
+    from: usize,
+    to: usize,
+}
+
+impl<'a> Strings<'a> {
+    /// Those of `list` in `range`.
+    pub fn new(list: &'a ByteList, range: Range<usize>) -> Strings<'a> {
+        Strings { list, from: range.start, to: range.end }
+    }
+
+    #[inline]
+    fn get(&self, at: usize) -> &'a [u8] {
+        self.list.get(self.from + at)
+    }
+
+    /// All of them.
+    pub fn iter(self) -> impl Iterator<Item = &'a [u8]> {
+        (self.from..self.to).map(move |at| self.list.get(at))
     }
 }
 
@@ -46,8 +88,12 @@ impl Chunk {
     /// Bytes held.
     pub fn size_bytes(&self) -> usize {
         let lists = [&self.ids, &self.ties].into_iter().flatten().map(ByteList::size_bytes).sum::<usize>();
+        let codes = match &self.codes {
+            Codes::Narrow(codes) => codes.len(),
+            Codes::Wide(codes) => codes.len() * 4,
+        };
         self.keys.len() * 8
-            + self.codes.size_bytes()
+            + codes
             + self.times.len() * 8
             + self.starts.len() * 8
             + self.offsets.len() * 4
@@ -55,8 +101,22 @@ impl Chunk {
             + lists
     }
 
-    fn stretch(&self, partition: usize) -> std::ops::Range<usize> {
-        self.offsets[partition] as usize..self.offsets[partition + 1] as usize
+    /// The rows of `partition`.
+    pub fn piece(&self, partition: usize) -> Piece<'_> {
+        let own = self.offsets[partition] as usize..self.offsets[partition + 1] as usize;
+        Piece {
+            first_order: self.first_order,
+            keys: &self.keys[own.clone()],
+            codes: match &self.codes {
+                Codes::Narrow(codes) => Codes::Narrow(&codes[own.clone()]),
+                Codes::Wide(codes) => Codes::Wide(&codes[own.clone()]),
+            },
+            times: &self.times[own.clone()],
+            starts: if self.starts.is_empty() { &[] } else { &self.starts[own.clone()] },
+            ids: self.ids.as_ref().map(|list| Strings::new(list, own.clone())),
+            ties: self.ties.as_ref().map(|list| Strings::new(list, own.clone())),
+            rows: self.rows.as_ref().map(|rows| &rows[own]),
+        }
     }
 }
 
@@ -70,16 +130,19 @@ pub struct Partitioning {
 const PARTITION_ROWS: u64 = 32 * 1024;
 /// What a log of unknown size is split into.
 const UNKNOWN_BITS: u32 = 9;
+/// At least so many where memory is short.
+const SHORT_BITS: u32 = 8;
 const MAX_BITS: u32 = 12;
 
 impl Partitioning {
-    /// The split for a log of `rows` events, if that is known.
-    pub fn for_rows(rows: Option<u64>) -> Partitioning {
+    /// The split for a log of `rows` events, if that is known; into many partitions where `memory_is_short` and a few of
+    /// them have to fit, however wide the rows are.
+    pub fn for_rows(rows: Option<u64>, memory_is_short: bool) -> Partitioning {
         let bits = match rows {
             None => UNKNOWN_BITS,
             Some(rows) => (rows / PARTITION_ROWS).max(1).next_power_of_two().trailing_zeros().min(MAX_BITS),
         };
-        Partitioning { bits }
+        Partitioning { bits: bits.max(if memory_is_short { SHORT_BITS } else { 0 }) }
     }
 
     /// How many partitions there are.
@@ -106,6 +169,11 @@ impl Partitioner {
     /// A partitioner; `with_rows` keeps each event's input position.
     pub fn new(partitioning: Partitioning, with_rows: bool) -> Partitioner {
         Partitioner { partitioning, with_rows, homes: Vec::new(), cursors: Vec::new() }
+    }
+
+    /// Into how many partitions batches are sorted.
+    pub fn partitions(&self) -> usize {
+        self.partitioning.count()
     }
 
     /// The batch, sorted by partition.
@@ -187,29 +255,23 @@ pub struct Assembler {
 }
 
 impl Assembler {
-    /// Brings the events of `partition` together by case and folds them; `ascending` says that the rows of the log are in
-    /// the order of time. Returns (events, cases).
+    /// Brings the events of one partition, which lie in `pieces` in input order, together by case and folds them;
+    /// `ascending` says that the rows of the log are in the order of time. Returns (events, cases).
     ///
     /// # Errors
     /// Those of the fold.
-    pub fn assemble(
-        &mut self,
-        chunks: &[Chunk],
-        partition: usize,
-        ascending: bool,
-        fold: &mut impl Fold,
-    ) -> Result<(u64, u64)> {
-        let has = |part: fn(&Chunk) -> bool| chunks.iter().any(part);
-        let (has_ids, has_ties) = (has(|chunk| chunk.ids.is_some()), has(|chunk| chunk.ties.is_some()));
-        let has_starts = has(|chunk| !chunk.starts.is_empty());
-        self.number_cases(chunks, partition);
+    pub fn assemble(&mut self, pieces: &[Piece<'_>], ascending: bool, fold: &mut impl Fold) -> Result<(u64, u64)> {
+        let has = |part: fn(&Piece<'_>) -> bool| pieces.iter().any(part);
+        let (has_ids, has_ties) = (has(|piece| piece.ids.is_some()), has(|piece| piece.ties.is_some()));
+        let has_starts = has(|piece| !piece.starts.is_empty());
+        self.number_cases(pieces);
         let events = self.homes.len();
         if events == 0 {
             return Ok((0, 0));
         }
-        self.sort_by_case(chunks, partition, has_starts);
+        self.sort_by_case(pieces, has_starts);
         if has_ties {
-            self.sort_ties(chunks, partition);
+            self.sort_ties(pieces);
         }
         if has_ties || !ascending {
             let starts = has_starts.then_some(&mut self.starts[..]);
@@ -229,39 +291,37 @@ impl Assembler {
     }
 
     /// Gives each case a number, in the order of first rows, and each event its case's.
-    fn number_cases(&mut self, chunks: &[Chunk], partition: usize) {
+    fn number_cases(&mut self, pieces: &[Piece<'_>]) {
         self.table.clear();
         self.homes.clear();
         self.case_keys.clear();
         self.case_ids.clear();
         self.case_orders.clear();
-        for chunk in chunks {
-            let stretch = chunk.stretch(partition);
-            let first_row = stretch.start;
-            for (i, &key) in chunk.keys[stretch].iter().enumerate() {
+        for piece in pieces {
+            for (i, &key) in piece.keys.iter().enumerate() {
                 let known = self.case_keys.len() as u32;
-                let case = match &chunk.ids {
+                let case = match &piece.ids {
                     None => self.table.number(key, known, |_| true),
                     Some(ids) => {
-                        let (id, case_ids) = (ids.get(first_row + i), &self.case_ids);
+                        let (id, case_ids) = (ids.get(i), &self.case_ids);
                         self.table.number(key, known, |case| case_ids.get(case as usize) == id)
                     }
                 };
                 self.homes.push(case);
                 if case == known {
                     self.case_keys.push(key);
-                    if let Some(ids) = &chunk.ids {
-                        self.case_ids.push(ids.get(first_row + i));
+                    if let Some(ids) = &piece.ids {
+                        self.case_ids.push(ids.get(i));
                     }
-                    if let Some(rows) = &chunk.rows {
-                        self.case_orders.push(chunk.first_order + u64::from(rows[first_row + i]));
+                    if let Some(rows) = &piece.rows {
+                        self.case_orders.push(piece.first_order + u64::from(rows[i]));
                     }
                 }
             }
         }
     }
 
-    fn sort_by_case(&mut self, chunks: &[Chunk], partition: usize, has_starts: bool) {
+    fn sort_by_case(&mut self, pieces: &[Piece<'_>], has_starts: bool) {
         let events = self.homes.len();
         self.offsets.clear();
         self.offsets.resize(self.case_keys.len() + 1, 0);
@@ -275,18 +335,17 @@ impl Assembler {
         self.cursors.clear();
         self.cursors.extend_from_slice(&self.offsets[..self.case_keys.len()]);
         let mut homes = self.homes.as_slice();
-        for chunk in chunks {
-            let stretch = chunk.stretch(partition);
-            let (of_chunk, rest) = homes.split_at(stretch.len());
+        for piece in pieces {
+            let (of_piece, rest) = homes.split_at(piece.keys.len());
             homes = rest;
             let to = Targets { cursors: &mut self.cursors, codes: &mut self.codes, times: &mut self.times };
-            match &chunk.codes {
-                Codes::Narrow(codes) => to.scatter(of_chunk, &codes[stretch.clone()], &chunk.times[stretch]),
-                Codes::Wide(codes) => to.scatter(of_chunk, &codes[stretch.clone()], &chunk.times[stretch]),
+            match piece.codes {
+                Codes::Narrow(codes) => to.scatter(of_piece, codes, piece.times),
+                Codes::Wide(codes) => to.scatter(of_piece, codes, piece.times),
             }
         }
         if has_starts {
-            let starts = chunks.iter().flat_map(|chunk| &chunk.starts[chunk.stretch(partition)]);
+            let starts = pieces.iter().flat_map(|piece| piece.starts);
             self.cursors.clear();
             self.cursors.extend_from_slice(&self.offsets[..self.case_keys.len()]);
             for (&home, &start) in self.homes.iter().zip(starts) {
@@ -298,15 +357,12 @@ impl Assembler {
     }
 
     /// Brings the comparable bytes of `order_by` to where their events are.
-    fn sort_ties(&mut self, chunks: &[Chunk], partition: usize) {
-        let places: Vec<&[u8]> = chunks
-            .iter()
-            .flat_map(|chunk| chunk.stretch(partition).filter_map(|row| chunk.ties.as_ref().map(|ties| ties.get(row))))
-            .collect();
-        let mut sorted: Vec<&[u8]> = vec![&[]; places.len()];
+    fn sort_ties(&mut self, pieces: &[Piece<'_>]) {
+        let ties = pieces.iter().filter_map(|piece| piece.ties).flat_map(Strings::iter);
+        let mut sorted: Vec<&[u8]> = vec![&[]; self.homes.len()];
         self.cursors.clear();
         self.cursors.extend_from_slice(&self.offsets[..self.case_keys.len()]);
-        for (&home, tie) in self.homes.iter().zip(places) {
+        for (&home, tie) in self.homes.iter().zip(ties) {
             let cursor = &mut self.cursors[home as usize];
             sorted[*cursor as usize] = tie;
             *cursor += 1;
@@ -385,7 +441,8 @@ mod tests {
         let mut notes = Notes::default();
         let mut assembler = Assembler::default();
         for partition in 0..partitioning.count() {
-            assembler.assemble(&chunks, partition, true, &mut notes).unwrap();
+            let pieces: Vec<Piece<'_>> = chunks.iter().map(|chunk| chunk.piece(partition)).collect();
+            assembler.assemble(&pieces, true, &mut notes).unwrap();
         }
         notes.0.sort();
         notes.0
@@ -415,9 +472,9 @@ mod tests {
 
     #[test]
     fn partitions_follow_the_size() {
-        assert_eq!(Partitioning::for_rows(Some(10)).count(), 1);
-        assert_eq!(Partitioning::for_rows(Some(1 << 26)).count(), 2048);
-        assert_eq!(Partitioning::for_rows(Some(u64::MAX / 2)).count(), 1 << MAX_BITS);
+        assert_eq!(Partitioning::for_rows(Some(10), false).count(), 1);
+        assert_eq!(Partitioning::for_rows(Some(1 << 26), false).count(), 2048);
+        assert_eq!(Partitioning::for_rows(Some(u64::MAX / 2), true).count(), 1 << MAX_BITS);
         assert_eq!(Partitioning { bits: 0 }.of(u64::MAX), 0);
     }
 }

@@ -76,6 +76,18 @@ impl ByteList {
         self.offsets.extend(other.offsets[from + 1..=to].iter().map(|&offset| offset - start + shift));
     }
 
+    /// The strings of these lengths that `bytes` hold one after the other; none where they do not fit together.
+    pub fn from_lengths(lengths: &[u32], bytes: &[u8]) -> Option<ByteList> {
+        let mut offsets = Vec::with_capacity(lengths.len() + 1);
+        let mut end = 0usize;
+        offsets.push(end);
+        for &length in lengths {
+            end = end.checked_add(length as usize)?;
+            offsets.push(end);
+        }
+        (end == bytes.len()).then(|| ByteList { offsets, bytes: bytes.to_vec() })
+    }
+
     /// Removes all, keeping the space.
     pub fn clear(&mut self) {
         self.offsets.truncate(1);

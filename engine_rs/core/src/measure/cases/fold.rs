@@ -2,7 +2,6 @@
 
 use crate::cases::batch::CaseBatch;
 use crate::log::encode::ByteList;
-use crate::measure::durations::first_time;
 
 /// What one thread has seen, column by column.
 #[derive(Default)]
@@ -31,7 +30,7 @@ impl State {
             if let Some(id) = batch.id(i) {
                 self.ids.push(id);
             }
-            self.first.push(first_time(batch, i));
+            self.first.push(batch.first_time(i));
             self.last.push(batch.times[events.end - 1]);
             self.events.push(events.len() as u32);
         }

@@ -8,5 +8,5 @@
 mod fold;
 mod table;
 
-pub use fold::{State, first_time};
+pub use fold::State;
 pub use table::table;

@@ -8,7 +8,6 @@ use super::sequences::{Follower, PADDING, Sequences, write_codes};
 use crate::cases::batch::CaseBatch;
 use crate::error::{Error, Result};
 use crate::hash;
-use crate::measure::durations::first_time;
 
 /// Parts of the range of hashes.
 pub const PARTS: usize = 128;
@@ -117,10 +116,7 @@ impl State {
         let mut from = 0;
         for (case, &end) in self.ends.iter().enumerate() {
             let hash = hash::of_bytes(&self.bytes[from..end]);
-            let duration = match self.keep.durations {
-                true => batch.times[batch.offsets[case + 1] as usize - 1] - first_time(batch, case),
-                false => 0,
-            };
+            let duration = if self.keep.durations { batch.duration(case) } else { 0 };
             let part = &mut self.parts[part_of(hash)];
             let follower = Follower { case: first.wrapping_add(case as u32), duration };
             part.sequences.push(hash, &self.bytes, from, end, follower);
