@@ -204,6 +204,10 @@ def test_gaps_that_change_in_kind_need_a_second_look_and_stay_exact(
         later = gaps + (10**7 if layout == "time" else 0)
         for target, those in (("a", np.arange(n_cases) % 3 == 0), ("c", np.arange(n_cases) % 3 != 0)):
             assert table["p90_s"][at["b", target]] == pytest.approx(np.percentile(later[those], 90) / 1e6, rel=1e-13)
+        durations = 2 * gaps + (10**7 if layout == "time" else 0)
+        (row,) = result["durations"].to_pyarrow().to_pylist()
+        assert row["p90_s"] == pytest.approx(np.percentile(durations, 90) / 1e6, rel=1e-13)
+        assert row["p50_s"] == pytest.approx(np.percentile(durations, 50) / 1e6, rel=1e-13)
         assert result["activities"].to_pyarrow().to_pydict()["events"] == sorted(
             np.unique(names, return_counts=True)[1].tolist(), reverse=True
         )

@@ -78,6 +78,34 @@ def test_spilled_rows_with_ties_and_a_stream_equal_the_reference(tmp_path: Path)
         assert_equal(result, wanted)
 
 
+@pytest.mark.parametrize("layout", ["case", "time"])
+@pytest.mark.parametrize("top", [1, 25])
+def test_variants_and_case_keys_are_put_aside_in_every_layout(tmp_path: Path, layout: str, top: int) -> None:
+    """Most variants are rare, so that the first ones are told by their labels; and percentiles need their cases."""
+    events = draw_log(6, 200_000, n_cases=60_000, layout=layout, n_activities=9)
+    path = parquet(tmp_path, events, 9000)
+    spill = tmp_path / "spill"
+    spill.mkdir()
+
+    def mined(threads: int, **space: object) -> pycjm.MiningResult:
+        asked = (
+            "overview",
+            "durations",
+            pycjm.measures.variants(top=top, percentiles=[50, 90]),
+        )
+        return pycjm.scan(path, **roles(events)).mine(*asked, threads=threads, **space)
+
+    held = mined(2)
+    variants = held["overview"].to_pyarrow()["variants"][0].as_py()
+    assert variants > 15_000
+    for threads in THREADS:
+        spilled = mined(threads, memory_limit=6_000_000, spill_dir=spill)
+        assert spilled.info["spilled_bytes"] > 0
+        for name in ("overview", "durations", "variants"):
+            assert spilled[name].to_pyarrow().equals(held[name].to_pyarrow()), (name, threads)
+        assert list(spill.iterdir()) == []
+
+
 def test_a_full_spill_directory_is_told_from_a_small_memory(tmp_path: Path) -> None:
     events = narrow_log(3, layout="none")
     source, spill = parquet(tmp_path, events, 4000), tmp_path / "spill"
@@ -110,10 +138,10 @@ print((peak() - before) * 1024, result.info["spilled_bytes"], counts)
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the peak is read from /proc")
 def test_the_process_stays_near_the_limit(tmp_path: Path) -> None:
-    """Ten times as much as fits: the rows of a log that is not grouped."""
+    """Several times as much as fits: the rows of a log that is not grouped."""
     path = tmp_path / "log.parquet"
     pycjm.write_synth(path, 6_000_000, layout="time", seed=4)
-    limit = 64 << 20
+    limit = 32 << 20
 
     def run(limit: int) -> tuple[int, int, str]:
         args = [sys.executable, "-c", PEAK, os.fspath(path), str(limit), os.fspath(tmp_path)]

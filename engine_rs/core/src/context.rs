@@ -230,9 +230,9 @@ impl Context {
     /// As [`Context::reserve`], for something that is needed only once, whatever the number of rows.
     ///
     /// # Errors
-    /// MEMORY_LIMIT, with the limit that would do for this.
+    /// MEMORY_LIMIT, with a limit that is likely to do.
     pub fn reserve_once(&self, step: Step, bytes: u64) -> Result<()> {
-        self.memory.reserve(step.name(), bytes, |used| used)
+        self.memory.reserve(step.name(), bytes, |used| (used as f64 * step.room()) as u64)
     }
 
     /// Enters a phase of `total` rows (0 = not known).

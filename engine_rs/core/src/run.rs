@@ -19,10 +19,10 @@ use crate::log::encode::{Encoded, Encoder, Labels};
 use crate::log::normalise::{Normaliser, NullTally};
 use crate::log::source::Task;
 use crate::log::{Log, dropped_json};
-use crate::measure::dfg;
-use crate::measure::folds::Folds;
+use crate::measure::folds::{Folds, SecondLook};
+use crate::measure::{dfg, durations};
 use crate::plan::{MEASURES, Plan};
-use crate::tables::{Table, Tables, finish};
+use crate::tables::{Gaps, Table, Tables, finish};
 use crate::workers::{self, FirstError};
 
 /// The tables of a run and how it went.
@@ -154,8 +154,7 @@ impl Run<'_> {
             folded = Some(self.read_partitioned()?);
         }
         let Folded { mut folds, layout, partitions } = folded.ok_or_else(|| Error::internal("no reading was made"))?;
-        let states = folds.iter_mut().filter_map(|folds| folds.dfg.take()).collect();
-        let (edges, looks) = self.edges(states, partitions)?;
+        let (gaps, looks) = self.gaps(&mut folds, partitions)?;
         self.log.note_dropped(self.nulls.rows());
         let rows = folds.iter().map(|folds| folds.overview.events).sum::<u64>();
         let types = &self.log.roles()?.types;
@@ -169,7 +168,7 @@ impl Run<'_> {
                 layout,
                 context: self.context,
             };
-            finish(folds, edges, &tables)
+            finish(folds, gaps, &tables)
         })?;
         let phases = self.phases.lock().unwrap_or_else(PoisonError::into_inner);
         let info = json!({
@@ -234,8 +233,8 @@ impl Run<'_> {
         &self,
         nulls: &NullTally,
         fold: impl Fn() -> Result<F> + Sync,
-    ) -> Result<(Vec<F>, Vec<Keys>)> {
-        let groupers = self.read(nulls, || Ok(Grouper::new(fold()?)))?;
+    ) -> Result<(Vec<F>, Vec<Keys<'_>>)> {
+        let groupers = self.read(nulls, || Ok(Grouper::new(fold()?, self.context)))?;
         let (mut folds, mut keys, mut edges) = (Vec::new(), Vec::new(), Vec::<Edges>::new());
         for grouper in groupers {
             folds.push(grouper.fold);
@@ -243,7 +242,7 @@ impl Run<'_> {
             edges.extend(grouper.edges);
         }
         let first = folds.first_mut().ok_or_else(|| Error::internal("no thread has read"))?;
-        keys.push(stitch(&mut edges, first)?);
+        keys.push(stitch(&mut edges, first, self.context)?);
         Ok((folds, keys))
     }
 
@@ -301,25 +300,41 @@ impl Run<'_> {
         })
     }
 
-    /// The edges of the log, by a second look at its rows where percentiles of their gaps need one. Returns how many
+    /// The gaps and durations of the log, by a second look at its rows where percentiles need one. Returns how many
     /// looks it took, too.
-    fn edges(&self, states: Vec<dfg::State>, partitions: Option<Partitions<'_>>) -> Result<(Vec<dfg::Edge>, u32)> {
+    fn gaps(&self, folds: &mut [Folds<'_>], partitions: Option<Partitions<'_>>) -> Result<(Gaps, u32)> {
         let (asked, unit) = (self.plan.dfg.as_deref().unwrap_or(&[]), self.log.roles()?.types.unit);
-        let mut edges = self.timed("finishing", || {
+        let mut gaps = self.timed("finishing", || {
             self.context.enter(Phase::Finishing, 0);
-            dfg::finish(states, asked, unit, self.context)
+            let edges = folds.iter_mut().filter_map(|folds| folds.dfg.take()).collect();
+            let durations = folds.iter_mut().filter_map(|folds| folds.durations.take()).collect();
+            let of_cases = self.plan.durations.as_deref();
+            Ok(Gaps {
+                edges: dfg::finish(edges, asked, unit, self.context)?,
+                durations: of_cases.map(|asked| durations::finish(durations, asked, unit)),
+            })
         })?;
-        if edges.iter().all(|edge| edge.missed().is_none()) {
-            return Ok((edges, 1));
+        if !gaps.missed() {
+            return Ok((gaps, 1));
         }
-        let state = || Ok(dfg::State::second(&edges, asked, self.log.spec().negative));
-        let second = match &partitions {
-            Some(partitions) => self.mine_partitions(partitions, state)?.0,
-            None => self.fold_grouped(&NullTally::default(), state)?.0,
+        let of_cases = self.plan.durations.as_deref().unwrap_or(&[]);
+        let look = || {
+            let durations = gaps.missed_durations().map(|first| durations::State::second(first, of_cases));
+            Ok(SecondLook { dfg: dfg::State::second(&gaps.edges, asked, self.log.spec().negative), durations })
+        };
+        let looks = match &partitions {
+            Some(partitions) => self.mine_partitions(partitions, look)?.0,
+            None => self.fold_grouped(&NullTally::default(), look)?.0,
         };
         drop(partitions);
-        self.timed("finishing", || dfg::complete(&mut edges, second, asked, unit, self.context))?;
-        Ok((edges, 2))
+        self.timed("finishing", || {
+            let (edges, durations): (Vec<_>, Vec<_>) = looks.into_iter().map(|look| (look.dfg, look.durations)).unzip();
+            dfg::complete(&mut gaps.edges, edges, asked, unit, self.context)?;
+            if let Some(known) = &mut gaps.durations {
+                known.complete(Some(&durations::finish(durations.into_iter().flatten().collect(), of_cases, unit)))?;
+            }
+            Ok((gaps, 2))
+        })
     }
 
     /// Reads the log through into one sink per thread.
@@ -392,7 +407,7 @@ trait Sink: Send {
     fn end(&mut self);
 }
 
-impl<F: Fold> Sink for Grouper<F> {
+impl<F: Fold> Sink for Grouper<'_, F> {
     fn begin(&mut self, seq: u64) {
         Grouper::begin(self, seq);
     }

@@ -11,9 +11,11 @@ use crate::log::roles::EventTypes;
 use crate::measure::cases::CasesTable;
 use crate::measure::folds::Folds;
 use crate::measure::overview::Totals;
+use crate::measure::statistics::Sieved;
 use crate::measure::variants::{Merged, Ranking};
 use crate::measure::{activities, dfg, durations, metrics, overview, variants};
 use crate::plan::Plan;
+use crate::stats::sieve::Sieve;
 
 /// A table: small ones are made, `cases` is made while it is read.
 pub enum Table {
@@ -41,17 +43,16 @@ pub struct Tables<'a> {
 
 /// Every thread's part of every fold.
 #[derive(Default)]
-struct Parts {
+struct Parts<'a> {
     overview: overview::State,
     activities: activities::State,
-    variants: Vec<variants::State>,
-    durations: Vec<durations::State>,
+    variants: Vec<variants::State<'a>>,
     cases: Vec<crate::measure::cases::State>,
     metrics: Vec<Vec<(String, Vec<f64>)>>,
 }
 
-impl Parts {
-    fn new(folds: Vec<Folds<'_>>) -> Parts {
+impl<'a> Parts<'a> {
+    fn new(folds: Vec<Folds<'a>>) -> Parts<'a> {
         let mut parts = Parts::default();
         for mut fold in folds {
             parts.overview.merge(&fold.overview);
@@ -59,7 +60,6 @@ impl Parts {
                 parts.activities.merge(state);
             }
             parts.variants.extend(fold.variants.take());
-            parts.durations.extend(fold.durations.take());
             parts.cases.extend(fold.cases.take());
             parts.metrics.extend(fold.metrics.take().map(metrics::State::take));
         }
@@ -81,23 +81,48 @@ impl Parts {
     }
 }
 
+/// What is merged before the tables, since it may need a second look at the rows.
+pub struct Gaps {
+    /// All edges.
+    pub edges: Vec<dfg::Edge>,
+    /// All case durations, where they are asked for.
+    pub durations: Option<Sieved>,
+}
+
+impl Gaps {
+    /// Whether percentiles were missed.
+    pub fn missed(&self) -> bool {
+        self.edges.iter().any(|edge| edge.missed().is_some()) || self.missed_durations().is_some()
+    }
+
+    /// What is known of the durations, where their percentiles were missed.
+    pub fn missed_durations(&self) -> Option<&Sieve> {
+        self.durations.as_ref().and_then(Sieved::missed)
+    }
+}
+
 /// Makes the tables of the plan, in the order in which measures are listed.
 ///
 /// # Errors
 /// CANCELLED; UNSUPPORTED beyond 2^32 variants.
-pub fn finish(folds: Vec<Folds<'_>>, edges: Vec<dfg::Edge>, with: &Tables<'_>) -> Result<Vec<(&'static str, Table)>> {
+pub fn finish(folds: Vec<Folds<'_>>, gaps: Gaps, with: &Tables<'_>) -> Result<Vec<(&'static str, Table)>> {
     let (plan, unit) = (with.plan, with.types.unit);
+    let Gaps { edges, durations } = gaps;
     let mut parts = Parts::new(folds);
+    let label_order = label_order(&with.names);
     let variants = match parts.variants.is_empty() {
         true => None,
-        false => Some(Merged::new(std::mem::take(&mut parts.variants), with.context)?),
+        false => {
+            // Without a table of them, none is among the first.
+            let top = plan.variants.as_ref().map_or(Some(0), |asked| asked.top);
+            Some(Merged::new(std::mem::take(&mut parts.variants), top, &label_order, with.context)?)
+        }
     };
-    let label_order = label_order(&with.names);
     let mut tables = Vec::new();
     if plan.overview {
         let totals = Totals {
             activities: with.names.len() as u64,
-            variants: variants.as_ref().map_or(0, Merged::count) as u64,
+            variants: variants.as_ref().map_or(0, Merged::distinct) as u64,
             edges: edges.len() as u64,
             dropped: with.dropped,
             layout: with.layout,
@@ -124,12 +149,8 @@ pub fn finish(folds: Vec<Folds<'_>>, edges: Vec<dfg::Edge>, with: &Tables<'_>) -
         let table = variants::table(variants, &ranking, &with.names, &asked.percentiles, unit, with.context)?;
         tables.push(("variants", Table::Batch(table)));
     }
-    if let Some(asked) = &plan.durations {
-        let durations = match &variants {
-            Some(variants) if plan.variants.is_some() => variants.durations(),
-            _ => parts.durations.iter().map(|state| state.of_case.as_slice()).collect(),
-        };
-        tables.push(("durations", Table::Batch(durations::table(&durations, asked, unit)?)));
+    if let (Some(asked), Some(durations)) = (&plan.durations, &durations) {
+        tables.push(("durations", Table::Batch(durations::table(durations, asked, unit)?)));
     }
     let metrics = parts.metrics();
     if let Some(asked) = &plan.metrics {

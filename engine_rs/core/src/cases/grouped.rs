@@ -8,6 +8,7 @@
 use crate::cases::batch::{CaseBatch, Fold, Ids};
 use crate::cases::layout::{Keys, Summary, run_starts};
 use crate::cases::order::{Ordered, Orderer};
+use crate::context::Context;
 use crate::error::Result;
 use crate::log::encode::{ByteList, Encoded};
 
@@ -96,13 +97,13 @@ pub struct Edges {
 }
 
 /// Cuts the batches of one thread's tasks into cases and folds them.
-pub struct Grouper<F> {
+pub struct Grouper<'a, F> {
     /// Where complete cases went.
     pub fold: F,
     /// Edges of the tasks read.
     pub edges: Vec<Edges>,
     /// Keys of the complete cases.
-    pub keys: Keys,
+    pub keys: Keys<'a>,
     summary: Summary,
     head: Option<Fragment>,
     open: Option<Fragment>,
@@ -112,13 +113,13 @@ pub struct Grouper<F> {
     case_orders: Vec<u64>,
 }
 
-impl<F: Fold> Grouper<F> {
+impl<'a, F: Fold> Grouper<'a, F> {
     /// A grouper in front of `fold`.
-    pub fn new(fold: F) -> Grouper<F> {
+    pub fn new(fold: F, context: &'a Context) -> Grouper<'a, F> {
         Grouper {
             fold,
             edges: Vec::new(),
-            keys: Keys::default(),
+            keys: Keys::new(context),
             summary: Summary::default(),
             head: None,
             open: None,
@@ -139,7 +140,7 @@ impl<F: Fold> Grouper<F> {
     /// Takes in the task's next batch.
     ///
     /// # Errors
-    /// Those of the fold.
+    /// Those of the fold; IO.
     pub fn push(&mut self, batch: &Encoded<'_>) -> Result<()> {
         let rows = batch.keys.len();
         if rows == 0 {
@@ -176,7 +177,7 @@ impl<F: Fold> Grouper<F> {
         }
         self.fold_runs(batch, &starts[first_whole..=last], ordered)?;
         self.open = Some(Fragment::new(batch, starts[last] as usize, rows as usize));
-        Ok(())
+        self.keys.make_room()
     }
 
     /// The open run has ended: it is the task's head, or a whole case.
@@ -226,9 +227,9 @@ impl<F: Fold> Grouper<F> {
 ///
 /// # Errors
 /// Those of the fold.
-pub fn stitch(edges: &mut [Edges], fold: &mut impl Fold) -> Result<Keys> {
+pub fn stitch<'a>(edges: &mut [Edges], fold: &mut impl Fold, context: &'a Context) -> Result<Keys<'a>> {
     edges.sort_by_key(|edge| edge.summary.seq);
-    let mut keys = Keys::default();
+    let mut keys = Keys::new(context);
     let mut orderer = Orderer::default();
     let mut open: Option<Fragment> = None;
     // Only the first fragment of a task can go on from the task before: between its first and its last run lie others.
@@ -272,7 +273,8 @@ mod tests {
     fn grouped(keys: &[u64], task_rows: usize, batch_rows: usize) -> Vec<(u64, u64, Vec<u32>)> {
         let codes: Vec<u32> = (0..keys.len() as u32).collect();
         let times: Vec<i64> = (0..keys.len() as i64).collect();
-        let mut grouper = Grouper::new(Notes::default());
+        let context = Context::new();
+        let mut grouper = Grouper::new(Notes::default(), &context);
         for (seq, task) in (0..keys.len()).step_by(task_rows).enumerate() {
             grouper.begin(seq as u64);
             let end = (task + task_rows).min(keys.len());
@@ -292,7 +294,7 @@ mod tests {
             }
             grouper.end();
         }
-        let seams = stitch(&mut grouper.edges, &mut grouper.fold).unwrap();
+        let seams = stitch(&mut grouper.edges, &mut grouper.fold, &context).unwrap();
         let mut notes = grouper.fold.0;
         assert_eq!(seams.count() + grouper.keys.count(), notes.len());
         notes.sort();

@@ -1,11 +1,13 @@
 //! Do the rows of every case lie together, or at least the rows of the log in time order? Guessed first, verified always.
 
+use arrow_buffer::{ScalarBuffer, ToByteSlice};
 use hashbrown::HashTable;
 
 use crate::context::Context;
 use crate::error::Result;
 use crate::hash;
 use crate::log::encode::Encoded;
+use crate::spill::{Block, Spill, SpillFile};
 use crate::workers;
 
 /// How the rows of a log lie.
@@ -166,27 +168,70 @@ pub fn looks_grouped(sample: &Encoded<'_>) -> bool {
 const KEY_PARTS: usize = 64;
 
 /// The keys of the cases that one thread met, split by hash.
-pub struct Keys {
+#[derive(Default)]
+pub struct Keys<'a> {
     parts: Vec<Vec<u64>>,
+    count: usize,
+    aside: Option<KeysAside<'a>>,
 }
 
-impl Default for Keys {
-    fn default() -> Keys {
-        Keys { parts: vec![Vec::new(); KEY_PARTS] }
+/// Where keys go when they are too many: in rounds of all parts.
+struct KeysAside<'a> {
+    spill: &'a Spill,
+    quota: usize,
+    file: Option<SpillFile<'a>>,
+    rounds: Vec<Vec<Block>>,
+}
+
+/// The part of the memory limit that all threads' keys may take.
+const KEYS_SHARE: u64 = 16;
+
+impl<'a> Keys<'a> {
+    /// No keys; what does not fit under the memory limit of `context` goes where that says.
+    pub fn new(context: &'a Context) -> Keys<'a> {
+        let bytes = context.memory().limit_bytes().map(|limit| limit / KEYS_SHARE / context.threads() as u64);
+        let aside = |(bytes, spill)| KeysAside { spill, quota: (bytes / 8) as usize, file: None, rounds: Vec::new() };
+        Keys { parts: vec![Vec::new(); KEY_PARTS], count: 0, aside: bytes.zip(context.spill()).map(aside) }
     }
-}
 
-impl Keys {
     /// Adds one.
     #[inline]
     pub fn push(&mut self, key: u64) {
+        self.count += 1;
         self.parts[hash::of_key(key) as usize % KEY_PARTS].push(key);
+    }
+
+    /// Makes room if there are too many.
+    ///
+    /// # Errors
+    /// IO.
+    pub fn make_room(&mut self) -> Result<()> {
+        let Some(aside) = self.aside.as_mut().filter(|aside| self.count > aside.quota) else { return Ok(()) };
+        if aside.file.is_none() {
+            aside.file = Some(aside.spill.file()?);
+        }
+        let Some(file) = &mut aside.file else { return Ok(()) };
+        let blocks = self.parts.iter_mut().map(|part| file.write(std::mem::take(part).to_byte_slice()));
+        aside.rounds.push(blocks.collect::<Result<_>>()?);
+        self.count = 0;
+        Ok(())
+    }
+
+    /// The keys of part number `part` that were put aside.
+    fn load(&self, part: usize) -> Result<Vec<ScalarBuffer<u64>>> {
+        let Some(KeysAside { file: Some(file), rounds, .. }) = &self.aside else { return Ok(Vec::new()) };
+        let load = |round: &Vec<Block>| {
+            let block = file.read(round[part])?;
+            let keys = block.len() / size_of::<u64>();
+            Ok(ScalarBuffer::new(block, 0, keys))
+        };
+        rounds.iter().map(load).collect()
     }
 
     /// How many there are.
     #[cfg(test)]
     pub fn count(&self) -> usize {
-        self.parts.iter().map(Vec::len).sum()
+        self.count
     }
 }
 
@@ -195,11 +240,14 @@ impl Keys {
 /// Cost: one look-up per key, in a table of a part of the keys.
 ///
 /// # Errors
-/// CANCELLED.
-pub fn has_duplicates(keys: &[Keys], context: &Context) -> Result<bool> {
+/// CANCELLED; IO.
+pub fn has_duplicates(keys: &[Keys<'_>], context: &Context) -> Result<bool> {
     let found = workers::for_each(context, KEY_PARTS, |part| {
-        let lists = || keys.iter().map(|keys| &keys.parts[part]);
-        Ok(repeats(lists().flatten().copied(), lists().map(Vec::len).sum()))
+        let loaded = keys.iter().map(|keys| keys.load(part)).collect::<Result<Vec<_>>>()?.concat();
+        let held = keys.iter().map(|keys| keys.parts[part].as_slice());
+        let blocks: Vec<&[u64]> = held.chain(loaded.iter().map(|block| &block[..])).collect();
+        let n = blocks.iter().map(|block| block.len()).sum();
+        Ok(n > 0 && repeats(blocks.into_iter().flatten().copied(), n))
     })?;
     Ok(found.contains(&true))
 }
@@ -254,13 +302,23 @@ mod tests {
     }
 
     fn has(lists: &[&[u64]]) -> bool {
-        let keys = |list: &&[u64]| {
-            let mut keys = Keys::default();
-            list.iter().for_each(|&key| keys.push(key));
-            assert_eq!(keys.count(), list.len());
-            keys
-        };
-        has_duplicates(&lists.iter().map(keys).collect::<Vec<_>>(), &Context::new()).unwrap()
+        let dir = tempfile::tempdir().unwrap();
+        let options = serde_json::json!({"version": 1, "memory_limit_bytes": 100_000, "spill_dir": dir.path()});
+        let short = Context::from_json(&options.to_string()).unwrap();
+        let found = [&Context::new(), &short].map(|context| {
+            let keys = |list: &&[u64]| {
+                let mut keys = Keys::new(context);
+                list.chunks(1000).for_each(|some| {
+                    some.iter().for_each(|&key| keys.push(key));
+                    keys.make_room().unwrap();
+                });
+                keys
+            };
+            has_duplicates(&lists.iter().map(keys).collect::<Vec<_>>(), context).unwrap()
+        });
+        assert_eq!(found[0], found[1]);
+        assert!(lists.concat().len() < 10_000 || short.spill().unwrap().used_bytes() > 0);
+        found[0]
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub struct Folds<'a> {
     /// Edges and gaps.
     pub dfg: Option<dfg::State>,
     /// Distinct sequences.
-    pub variants: Option<variants::State>,
+    pub variants: Option<variants::State<'a>>,
     /// Case durations.
     pub durations: Option<durations::State>,
     /// Facts of every case.
@@ -48,9 +48,9 @@ impl<'a> Folds<'a> {
                 None => activities::State::default(),
             }),
             dfg: (plan.dfg.is_some() || plan.overview).then(|| dfg::State::new(plan.dfg.as_deref(), negative)),
-            variants: (keep != variants::Keep::default() || plan.overview).then(|| variants::State::new(keep)),
-            // Variants keep the durations, too.
-            durations: (plan.durations.is_some() && !keep.durations).then(durations::State::default),
+            variants: (keep != variants::Keep::default() || plan.overview)
+                .then(|| variants::State::new(keep, aside(plan, context))),
+            durations: plan.durations.as_deref().map(durations::State::new),
             cases: plan.cases.then(cases::State::default),
             metrics: match plan.case_metrics.is_empty() {
                 true => None,
@@ -63,7 +63,7 @@ impl<'a> Folds<'a> {
     fn size_bytes(&self) -> u64 {
         let dfg = self.dfg.as_ref().map_or(0, dfg::State::size_bytes);
         let variants = self.variants.as_ref().map_or(0, variants::State::size_bytes);
-        let durations = self.durations.as_ref().map_or(0, |state| state.of_case.len() * 8);
+        let durations = self.durations.as_ref().map_or(0, durations::State::size_bytes);
         let cases = self.cases.as_ref().map_or(0, cases::State::size_bytes);
         (dfg + variants + durations + cases) as u64
     }
@@ -71,10 +71,25 @@ impl<'a> Folds<'a> {
     /// Takes from the memory account what the folds have grown by.
     fn account(&mut self) -> Result<()> {
         let size = self.size_bytes();
-        self.context.reserve(Step::Measures, size.saturating_sub(self.reserved_bytes))?;
-        self.reserved_bytes = self.reserved_bytes.max(size);
+        match size.checked_sub(self.reserved_bytes) {
+            Some(more) => self.context.reserve(Step::Measures, more)?,
+            None => self.context.memory().release(self.reserved_bytes - size),
+        }
+        self.reserved_bytes = size;
         Ok(())
     }
+}
+
+/// The part of the memory limit that all threads' variants may take.
+const VARIANTS_SHARE: u64 = 8;
+
+/// Where variants go that do not fit. If all are listed, they have to fit in the end.
+fn aside<'a>(plan: &Plan, context: &'a Context) -> Option<variants::Aside<'a>> {
+    if plan.variants.as_ref().is_some_and(|asked| asked.top.is_none()) {
+        return None;
+    }
+    let quota_bytes = context.memory().limit_bytes()? / VARIANTS_SHARE / context.threads() as u64;
+    Some(variants::Aside::new(context.spill()?, quota_bytes))
 }
 
 impl Fold for Folds<'_> {
@@ -99,6 +114,23 @@ impl Fold for Folds<'_> {
             metrics.fold(batch, self.labels)?;
         }
         self.account()
+    }
+}
+
+/// The folds of a second look, for percentiles that the first one missed.
+pub struct SecondLook {
+    /// Gaps of edges.
+    pub dfg: dfg::State,
+    /// Case durations.
+    pub durations: Option<durations::State>,
+}
+
+impl Fold for SecondLook {
+    fn fold(&mut self, batch: &CaseBatch<'_>) -> Result<()> {
+        if let Some(durations) = &mut self.durations {
+            durations.fold(batch);
+        }
+        self.dfg.fold(batch)
     }
 }
 

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, Float64Array};
 use arrow_schema::{DataType, Field};
 
+use crate::error::{Error, Result};
 use crate::stats::moments::Moments;
-use crate::stats::quantile::{Percentile, of_ticks};
+use crate::stats::quantile::{Percentile, of_ranked, of_ticks};
 use crate::stats::ranks::Ranks;
+use crate::stats::sieve::Sieve;
 use crate::units::{Unit, ratio};
 
 /// The description of one set of durations.
@@ -40,6 +42,49 @@ impl Description {
             _ => Vec::new(),
         };
         Description { moments, percentiles }
+    }
+}
+
+/// The description of a set of durations that were not kept, but for those a sieve kept.
+#[derive(Debug)]
+pub struct Sieved {
+    /// What is known; without percentiles where they were missed.
+    pub description: Description,
+    missed: Option<Box<Sieve>>,
+}
+
+impl Sieved {
+    /// Describes the durations with these moments that all `parts` have seen together.
+    pub fn new(moments: Moments, parts: impl Iterator<Item = Sieve>, asked: &[Percentile], unit: Unit) -> Sieved {
+        let (mut percentiles, mut missed) = (Vec::new(), None);
+        if !asked.is_empty() && moments.n() > 0 {
+            match Sieve::merged(parts, asked) {
+                Ok(found) => percentiles = of_ranked(&found, moments.n(), asked, unit.per_second()),
+                Err(sieve) => missed = Some(sieve),
+            }
+        }
+        Sieved { description: Description { moments, percentiles }, missed }
+    }
+
+    /// What is known where that was not enough for the percentiles: then a second look is needed.
+    pub fn missed(&self) -> Option<&Sieve> {
+        self.missed.as_deref()
+    }
+
+    /// Takes what was missed from a second look at the same durations.
+    ///
+    /// # Errors
+    /// INVALID_DATA where that look did not see the same.
+    pub fn complete(&mut self, second: Option<&Sieved>) -> Result<()> {
+        if self.missed.is_none() {
+            return Ok(());
+        }
+        let moments = &self.description.moments;
+        let same = second.filter(|second| second.missed.is_none() && second.description.moments == *moments);
+        let same = same.ok_or_else(|| Error::data("the log has changed while it was read; run again"))?;
+        self.description.percentiles.clone_from(&same.description.percentiles);
+        self.missed = None;
+        Ok(())
     }
 }
 

@@ -10,7 +10,7 @@ use super::EdgeTable;
 use super::edge::EdgeState;
 use super::gathered::Gathered;
 use super::table::Edge;
-use crate::cases::batch::{CaseBatch, Fold};
+use crate::cases::batch::CaseBatch;
 use crate::error::{Error, Result};
 use crate::log::spec::Negative;
 use crate::stats::quantile::Percentile;
@@ -215,12 +215,6 @@ impl State {
             *kept_bytes += known(&mut edges[number as usize - 1]).take(gaps, cases, asked);
         };
         gathered.drain(take);
-    }
-}
-
-impl Fold for State {
-    fn fold(&mut self, batch: &CaseBatch<'_>) -> Result<()> {
-        State::fold(self, batch)
     }
 }
 

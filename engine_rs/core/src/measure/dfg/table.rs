@@ -10,8 +10,8 @@ use super::edge::EdgeState;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::measure::columns::{batch, counts, labels};
-use crate::measure::statistics::{Description, float_field, floats, spread};
-use crate::stats::quantile::{Percentile, of_ranked};
+use crate::measure::statistics::{Description, Sieved, float_field, floats, spread};
+use crate::stats::quantile::Percentile;
 use crate::stats::sieve::Sieve;
 use crate::units::{Unit, ratio};
 use crate::workers;
@@ -23,9 +23,7 @@ pub struct Edge {
     count: u64,
     cases: u64,
     negatives: u64,
-    gaps: Description,
-    /// What is known where percentiles were missed.
-    missed: Option<Box<Sieve>>,
+    gaps: Sieved,
 }
 
 impl Edge {
@@ -41,7 +39,7 @@ impl Edge {
 
     /// What is known of the gaps, where that was not enough for the percentiles.
     pub fn missed(&self) -> Option<&Sieve> {
-        self.missed.as_deref()
+        self.gaps.missed()
     }
 }
 
@@ -109,22 +107,10 @@ fn merge(mut threads: Vec<Stretch<'_>>, asked: &[Percentile], unit: Unit) -> Vec
 /// The edge that `parts` are of, which are used up.
 fn described((source, target): (u32, u32), parts: &mut Vec<EdgeState>, asked: &[Percentile], unit: Unit) -> Edge {
     let mut whole = EdgeState::default();
-    let mut missed = None;
-    let mut percentiles = Vec::new();
-    for part in &*parts {
-        whole.add(part);
-    }
-    if !asked.is_empty() && whole.moments.n() > 0 {
-        let sieve = Sieve::merged(parts.drain(..).map(|part| part.gaps), asked);
-        match sieve {
-            Ok(found) => percentiles = of_ranked(&found, whole.moments.n(), asked, unit.per_second()),
-            Err(sieve) => missed = Some(sieve),
-        }
-    }
-    parts.clear();
+    parts.iter().for_each(|part| whole.add(part));
     let EdgeState { cases, negatives, moments, .. } = whole;
-    let gaps = Description { moments, percentiles };
-    Edge { source, target, count: moments.n(), cases, negatives, gaps, missed }
+    let gaps = Sieved::new(moments, parts.drain(..).map(|part| part.gaps), asked, unit);
+    Edge { source, target, count: moments.n(), cases, negatives, gaps }
 }
 
 /// Fills in the percentiles that `edges` miss with those that a second look has found.
@@ -139,12 +125,9 @@ pub fn complete(
     context: &Context,
 ) -> Result<()> {
     let found = finish(second, asked, unit, context)?;
-    for edge in edges.iter_mut().filter(|edge| edge.missed.is_some()) {
-        let again = found.binary_search_by_key(&edge.pair(), Edge::pair).ok().map(|at| &found[at]);
-        let same = again.filter(|again| again.count == edge.count && again.missed.is_none());
-        let same = same.ok_or_else(|| Error::data("the log has changed while it was read; run again"))?;
-        edge.gaps.percentiles.clone_from(&same.gaps.percentiles);
-        edge.missed = None;
+    for edge in edges.iter_mut().filter(|edge| edge.missed().is_some()) {
+        let again = found.binary_search_by_key(&edge.pair(), Edge::pair).ok().map(|at| &found[at].gaps);
+        edge.gaps.complete(again)?;
     }
     Ok(())
 }
@@ -188,7 +171,8 @@ pub fn table(edges: &[Edge], with: &Rows<'_>, context: &Context) -> Result<Recor
 
 fn rows(edges: Vec<&Edge>, with: &Rows<'_>) -> Result<RecordBatch> {
     let name = |code: u32| with.names[code as usize].as_str();
-    let totals = edges.iter().map(|edge| Some(ratio(edge.gaps.moments.sum(), i128::from(with.unit.per_second()))));
+    let totals =
+        edges.iter().map(|edge| Some(ratio(edge.gaps.description.moments.sum(), i128::from(with.unit.per_second()))));
     let mut columns = vec![
         labels("source", edges.iter().map(|edge| name(edge.source))),
         labels("target", edges.iter().map(|edge| name(edge.target))),
@@ -196,7 +180,7 @@ fn rows(edges: Vec<&Edge>, with: &Rows<'_>) -> Result<RecordBatch> {
         counts("cases", edges.iter().map(|edge| edge.cases)),
         (float_field("total_s"), floats(totals)),
     ];
-    let gaps: Vec<&Description> = edges.iter().map(|edge| &edge.gaps).collect();
+    let gaps: Vec<&Description> = edges.iter().map(|edge| &edge.gaps.description).collect();
     columns.extend(spread(&gaps, with.asked, with.unit));
     if with.with_negatives {
         columns.push(counts("negatives", edges.iter().map(|edge| edge.negatives)));

@@ -2,20 +2,28 @@
 
 use arrow_array::RecordBatch;
 
+use super::State;
 use crate::error::Result;
 use crate::measure::columns::{batch, counts};
-use crate::measure::statistics::{Description, spread};
+use crate::measure::statistics::{Sieved, spread};
+use crate::stats::moments::Moments;
 use crate::stats::quantile::Percentile;
-use crate::stats::ranks::Ranks;
 use crate::units::Unit;
 
-/// The durations table, out of the durations per thread.
+/// Merges the threads' states.
+pub fn finish(states: Vec<State>, asked: &[Percentile], unit: Unit) -> Sieved {
+    let mut moments = Moments::default();
+    states.iter().for_each(|state| moments.merge(&state.moments));
+    Sieved::new(moments, states.into_iter().map(|state| state.sieve), asked, unit)
+}
+
+/// The durations table.
 ///
 /// # Errors
 /// INTERNAL if the columns do not fit together.
-pub fn table(durations: &[&[i64]], asked: &[Percentile], unit: Unit) -> Result<RecordBatch> {
-    let described = Description::of(durations, asked, unit, &mut Ranks::default());
+pub fn table(durations: &Sieved, asked: &[Percentile], unit: Unit) -> Result<RecordBatch> {
+    let described = &durations.description;
     let mut columns = vec![counts("n", std::iter::once(described.moments.n()))];
-    columns.extend(spread(&[&described], asked, unit));
+    columns.extend(spread(&[described], asked, unit));
     batch(columns)
 }

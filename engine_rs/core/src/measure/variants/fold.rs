@@ -8,6 +8,7 @@ use super::sequences::{Follower, PADDING, Sequences, write_codes};
 use crate::cases::batch::CaseBatch;
 use crate::error::{Error, Result};
 use crate::hash;
+use crate::spill::{Block, Spill, SpillFile};
 
 /// Parts of the range of hashes.
 pub const PARTS: usize = 128;
@@ -36,6 +37,27 @@ pub struct Followers {
     pub durations: Vec<i64>,
     /// Number of the case among those of its thread, in the order in which they were folded, where that is kept.
     pub cases: Vec<u32>,
+}
+
+impl Followers {
+    fn write(&self, bytes: &mut Vec<u8>) {
+        bytes.extend_from_slice(&(self.numbers.len() as u64).to_le_bytes());
+        self.numbers.iter().for_each(|number| bytes.extend_from_slice(&number.to_le_bytes()));
+        self.durations.iter().for_each(|duration| bytes.extend_from_slice(&duration.to_le_bytes()));
+    }
+
+    fn read(bytes: &[u8]) -> Option<Followers> {
+        let (n, bytes) = bytes.split_first_chunk::<8>()?;
+        let (numbers, durations) =
+            bytes.split_at_checked(usize::try_from(u64::from_le_bytes(*n)).ok()?.checked_mul(4)?)?;
+        let number = |bytes: &[u8]| u32::from_le_bytes(bytes.try_into().unwrap_or_default());
+        let duration = |bytes: &[u8]| i64::from_le_bytes(bytes.try_into().unwrap_or_default());
+        Some(Followers {
+            numbers: numbers.chunks_exact(4).map(number).collect(),
+            durations: durations.chunks_exact(8).map(duration).collect(),
+            cases: Vec::new(),
+        })
+    }
 }
 
 /// What one thread has seen of one part.
@@ -68,6 +90,12 @@ impl Part {
         }
     }
 
+    /// Reads a part that was put aside; none where it was something else.
+    pub fn read(bytes: &[u8]) -> Option<Part> {
+        let (sequences, rest) = Sequences::read(bytes)?;
+        Some(Part { sequences, followers: Followers::read(rest)? })
+    }
+
     /// Counts what is left, and gives back the space that took.
     pub fn finish(&mut self, keep: Keep) {
         self.count(keep);
@@ -80,29 +108,93 @@ impl Part {
     }
 }
 
+/// Where parts go when they have grown too large: block by block, in rounds of all parts.
+pub struct Aside<'a> {
+    spill: &'a Spill,
+    quota_bytes: u64,
+    file: Option<SpillFile<'a>>,
+    rounds: Vec<Vec<Block>>,
+}
+
+impl<'a> Aside<'a> {
+    /// A place in `spill` for what is beyond `quota_bytes`.
+    pub fn new(spill: &'a Spill, quota_bytes: u64) -> Aside<'a> {
+        Aside { spill, quota_bytes, file: None, rounds: Vec::new() }
+    }
+
+    /// Whether anything was put aside.
+    pub fn is_used(&self) -> bool {
+        self.file.is_some()
+    }
+
+    /// Bytes of part number `part`.
+    pub fn bytes(&self, part: usize) -> u64 {
+        self.rounds.iter().map(|blocks| blocks[part].bytes()).sum()
+    }
+
+    /// What was put aside of part number `part`, round by round.
+    ///
+    /// # Errors
+    /// IO.
+    pub fn load(&self, part: usize) -> Result<Vec<Part>> {
+        let Some(file) = &self.file else { return Ok(Vec::new()) };
+        let load = |blocks: &Vec<Block>| {
+            let bytes = file.read(blocks[part])?;
+            Part::read(&bytes).ok_or_else(|| Error::internal("variants that were put aside have another form"))
+        };
+        self.rounds.iter().map(load).collect()
+    }
+}
+
 /// What one thread has seen.
-pub struct State {
+pub struct State<'a> {
     /// By part.
     pub parts: Vec<Part>,
     /// Cases folded.
     pub cases: u64,
     /// What is remembered of each case.
     pub keep: Keep,
+    /// What did not fit, if there is a place for it.
+    pub aside: Option<Aside<'a>>,
     bytes: Vec<u8>,
     ends: Vec<usize>,
 }
 
-impl State {
-    /// A state that remembers of each case what `keep` says.
-    pub fn new(keep: Keep) -> State {
+impl<'a> State<'a> {
+    /// A state that remembers of each case what `keep` says. With a place `aside`, which cases there are cannot be kept.
+    pub fn new(keep: Keep, aside: Option<Aside<'a>>) -> State<'a> {
         let parts = (0..PARTS).map(|_| Part::default()).collect();
-        State { parts, cases: 0, keep, bytes: Vec::new(), ends: Vec::new() }
+        State { parts, cases: 0, keep, aside: aside.filter(|_| !keep.cases), bytes: Vec::new(), ends: Vec::new() }
+    }
+
+    /// Puts all parts aside if they have grown too large.
+    fn put_aside(&mut self) -> Result<()> {
+        if self.aside.as_ref().is_none_or(|aside| self.size_bytes() as u64 <= aside.quota_bytes) {
+            return Ok(());
+        }
+        let Some(aside) = &mut self.aside else { return Ok(()) };
+        let mut blocks = Vec::with_capacity(PARTS);
+        let mut bytes = Vec::new();
+        if aside.file.is_none() {
+            aside.file = Some(aside.spill.file()?);
+        }
+        let Some(file) = &mut aside.file else { return Ok(()) };
+        for part in &mut self.parts {
+            part.count(self.keep);
+            bytes.clear();
+            part.sequences.write(&mut bytes);
+            part.followers.write(&mut bytes);
+            blocks.push(file.write(&bytes)?);
+            *part = Part::default();
+        }
+        aside.rounds.push(blocks);
+        Ok(())
     }
 
     /// Takes in some cases.
     ///
     /// # Errors
-    /// UNSUPPORTED beyond 2^32 cases in a thread with cases listed, for sequences of 4 GiB, or too many of them.
+    /// UNSUPPORTED beyond 2^32 cases in a thread with cases listed, for sequences of 4 GiB, or too many of them; IO.
     pub fn fold(&mut self, batch: &CaseBatch<'_>) -> Result<()> {
         let first = match u32::try_from(self.cases + batch.cases() as u64) {
             Ok(_) => self.cases as u32,
@@ -127,7 +219,7 @@ impl State {
             from = end;
         }
         self.cases += batch.cases() as u64;
-        Ok(())
+        self.put_aside()
     }
 
     /// The bytes of every sequence of the batch, and where they end; padding follows.

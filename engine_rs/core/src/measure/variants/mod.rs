@@ -16,6 +16,6 @@ mod sequences;
 mod table;
 
 pub use distinct::Merged;
-pub use fold::{Keep, State};
+pub use fold::{Aside, Keep, State};
 pub use rank::Ranking;
 pub use table::table;

@@ -153,7 +153,8 @@ fn at_least(variants: &Merged, wanted: usize) -> u64 {
     found.unwrap_or(1) as u64
 }
 
-fn by_labels(a: &[u8], b: &[u8], label_order: &[u32]) -> Ordering {
+/// Compares two sequences label by label.
+pub fn by_labels(a: &[u8], b: &[u8], label_order: &[u32]) -> Ordering {
     let order = |code: u32| label_order[code as usize];
     read_codes(a).map(order).cmp(read_codes(b).map(order))
 }

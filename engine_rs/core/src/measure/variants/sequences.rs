@@ -115,6 +115,38 @@ impl Sequences {
         own
     }
 
+    /// Appends all that is counted, to be read by [`Sequences::read`].
+    pub fn write(&self, bytes: &mut Vec<u8>) {
+        bytes.extend_from_slice(&(self.len() as u64).to_le_bytes());
+        bytes.extend_from_slice(&(self.counted as u64).to_le_bytes());
+        self.cases.iter().for_each(|cases| bytes.extend_from_slice(&cases.to_le_bytes()));
+        bytes.extend_from_slice(&self.records[..self.counted]);
+    }
+
+    /// Reads what [`Sequences::write`] wrote, and returns what follows it; none where it was something else.
+    pub fn read(bytes: &[u8]) -> Option<(Sequences, &[u8])> {
+        let (n, bytes) = bytes.split_first_chunk::<8>()?;
+        let (length, bytes) = bytes.split_first_chunk::<8>()?;
+        let cases_bytes = usize::try_from(u64::from_le_bytes(*n)).ok()?.checked_mul(8)?;
+        let (cases, bytes) = bytes.split_at_checked(cases_bytes)?;
+        let (records, rest) = bytes.split_at_checked(usize::try_from(u64::from_le_bytes(*length)).ok()?)?;
+        let mut sequences = Sequences { records: records.to_vec(), counted: records.len(), ..Sequences::default() };
+        sequences
+            .cases
+            .extend(cases.chunks_exact(8).map(|cases| u64::from_le_bytes(cases.try_into().unwrap_or_default())));
+        let mut offset = 0;
+        while offset < records.len() {
+            let head = records.get(offset..offset + COUNTED_HEAD)?;
+            sequences.offsets.push(offset as u32);
+            offset += COUNTED_HEAD + u32::from_le_bytes(head[8..].try_into().ok()?) as usize;
+        }
+        if offset != records.len() || sequences.offsets.len() != sequences.cases.len() {
+            return None;
+        }
+        sequences.reserve(0);
+        Some((sequences, rest))
+    }
+
     /// The bytes of sequence `number`.
     #[inline]
     pub fn get(&self, number: u32) -> &[u8] {
@@ -283,6 +315,15 @@ mod tests {
         for (follower, part, number) in followers {
             assert_eq!(follower.duration, -i64::from(follower.case));
             assert_eq!(parts[part].get(number), &long[..follower.case as usize * 7 % 200]);
+        }
+        for sequences in &parts {
+            let mut bytes = vec![];
+            sequences.write(&mut bytes);
+            bytes.push(7);
+            let (mut again, rest) = Sequences::read(&bytes).unwrap();
+            assert_eq!((rest, &again.cases), (&[7][..], &sequences.cases));
+            (0..sequences.len() as u32).for_each(|number| assert_eq!(again.add(sequences, number), number));
+            assert!((0..bytes.len() - 1).all(|end| Sequences::read(&bytes[..end]).is_none()));
         }
         let [mut whole, other] = parts;
         for number in 0..other.len() as u32 {

@@ -31,7 +31,7 @@ pub fn table(
     context: &Context,
 ) -> Result<RecordBatch> {
     let described = describe(variants, ranking, asked, unit, context)?;
-    let total: u64 = variants.all_cases().sum();
+    let total: u64 = variants.cases_of_threads.iter().sum();
     let mut paths = ListBuilder::new(StringBuilder::new());
     let mut lengths = UInt32Builder::new();
     let (mut shares, mut cumulated, mut so_far) = (Vec::new(), Vec::new(), 0u64);
