@@ -22,6 +22,7 @@ use crate::log::{Log, dropped_json};
 use crate::measure::folds::{Folds, SecondLook};
 use crate::measure::{dfg, durations};
 use crate::plan::{MEASURES, Plan};
+use crate::spill::Spill;
 use crate::tables::{Gaps, Table, Tables, finish};
 use crate::workers::{self, FirstError};
 
@@ -106,8 +107,9 @@ struct Folded<'a> {
 struct Partitions<'a> {
     context: &'a Context,
     chunks: Vec<Chunk>,
-    /// Those that did not fit into memory.
+    /// Chunks that were brought together.
     asides: Vec<Aside<'a>>,
+    held_bytes: u64,
     partitioning: Partitioning,
     /// Whether rows are in the order of time.
     ascending: bool,
@@ -120,8 +122,8 @@ const ASSEMBLED: u64 = 2;
 impl Partitions<'_> {
     /// Folds the cases of a partition; returns (events, cases).
     fn fold(&self, partition: usize, assembler: &mut Assembler, fold: &mut impl Fold) -> Result<(u64, u64)> {
-        let of_asides = self.asides.iter().filter(|aside| aside.bytes(partition) > 0);
-        let bytes = of_asides.clone().map(|aside| aside.bytes(partition)).sum::<u64>() * (1 + ASSEMBLED);
+        let of_asides = self.asides.iter().filter(|aside| aside.has(partition));
+        let bytes = of_asides.clone().map(|aside| aside.bytes_to_load(partition)).sum::<u64>() * (1 + ASSEMBLED);
         self.context.reserve_once(Step::Partitions, bytes)?;
         let loaded = of_asides.map(|aside| aside.load(partition)).collect::<Result<Vec<_>>>()?;
         let of_chunks = self.chunks.iter().map(|chunk| chunk.piece(partition));
@@ -135,7 +137,7 @@ impl Partitions<'_> {
 
 impl Drop for Partitions<'_> {
     fn drop(&mut self) {
-        self.context.memory().release(self.chunks.iter().map(|chunk| chunk.size_bytes() as u64).sum());
+        self.context.memory().release(self.held_bytes);
     }
 }
 
@@ -251,13 +253,14 @@ impl Run<'_> {
         let memory_is_short = self.context.memory().limit_bytes().is_some();
         let partitioning = Partitioning::for_rows(self.log.source().rows(), memory_is_short);
         let splitters = self.read(&self.nulls, || Ok(Splitter::new(partitioning, self.plan.cases, self.context)))?;
-        let (mut chunks, mut asides, mut summaries) = (Vec::new(), Vec::new(), Vec::new());
-        let spills = splitters.iter().any(|splitter| !splitter.asides.is_empty());
+        let (mut chunks, mut asides, mut summaries, mut held) = (Vec::new(), Vec::new(), Vec::new(), 0);
+        let spills = splitters.iter().any(|splitter| splitter.has_spilled);
         for mut splitter in splitters {
             if spills {
                 // The measures will want the room.
                 splitter.put_aside()?;
             }
+            held += splitter.held_bytes;
             chunks.extend(splitter.chunks);
             asides.extend(splitter.asides);
             summaries.extend(splitter.summaries);
@@ -266,7 +269,8 @@ impl Run<'_> {
         summaries.sort_by_key(|summary| summary.seq);
         let rows = summaries.iter().map(|summary| summary.rows).sum();
         let ascending = ascends(&summaries);
-        let partitions = Partitions { context: self.context, chunks, asides, partitioning, ascending, rows };
+        let partitions =
+            Partitions { context: self.context, chunks, asides, held_bytes: held, partitioning, ascending, rows };
         let (folds, cases) = self.mine_partitions(&partitions, || self.new_folds())?;
         Ok(Folded { folds, layout: decide(&summaries, cases), partitions: Some(partitions) })
     }
@@ -430,9 +434,14 @@ struct Splitter<'a> {
     quota_bytes: u64,
     held_bytes: u64,
     asides: Vec<Aside<'a>>,
+    has_spilled: bool,
     summaries: Vec<Summary>,
     starts: Vec<u32>,
 }
+
+/// From so many partitions on, so many chunks are brought together in memory.
+const MANY_PARTITIONS: usize = 1024;
+const CHUNKS_TOGETHER: usize = 32;
 
 /// The part of the memory limit that all chunks may hold.
 const CHUNKS_SHARE: u64 = 2;
@@ -447,18 +456,28 @@ impl<'a> Splitter<'a> {
             quota_bytes: limit_bytes / CHUNKS_SHARE / context.threads() as u64,
             held_bytes: 0,
             asides: Vec::new(),
+            has_spilled: false,
             summaries: Vec::new(),
             starts: Vec::new(),
         }
     }
 
-    /// Writes the chunks to disk, if there is a place for them.
+    /// Writes what is held to disk, if there is a place for it.
     fn put_aside(&mut self) -> Result<()> {
-        let Some(spill) = self.context.spill().filter(|_| !self.chunks.is_empty()) else { return Ok(()) };
-        self.chunks.sort_by_key(|chunk| chunk.first_order);
-        self.asides.push(Aside::write(&self.chunks, self.partitioner.partitions(), spill, self.context)?);
-        self.chunks = Vec::new();
+        let Some(spill) = self.context.spill() else { return Ok(()) };
+        self.bring_together(Some(spill))?;
+        self.has_spilled = true;
         self.context.memory().release(std::mem::take(&mut self.held_bytes));
+        Ok(())
+    }
+
+    /// Brings the chunks together by partition.
+    fn bring_together(&mut self, spill: Option<&'a Spill>) -> Result<()> {
+        if !self.chunks.is_empty() {
+            self.chunks.sort_by_key(|chunk| chunk.first_order);
+            self.asides.push(Aside::write(&self.chunks, self.partitioner.partitions(), spill, self.context)?);
+            self.chunks = Vec::new();
+        }
         Ok(())
     }
 }
@@ -484,6 +503,11 @@ impl Sink for Splitter<'_> {
         self.context.reserve(Step::Partitions, bytes)?;
         self.held_bytes += bytes;
         self.chunks.push(chunk);
+        // With a limit they wait for the disk.
+        let many = self.partitioner.partitions() >= MANY_PARTITIONS && self.context.memory().limit_bytes().is_none();
+        if many && self.chunks.len() == CHUNKS_TOGETHER {
+            self.bring_together(None)?;
+        }
         Ok(())
     }
 

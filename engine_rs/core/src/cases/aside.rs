@@ -1,6 +1,7 @@
-//! Rows by partition on disk: what a thread has put aside so far, written partition by partition, and read back so.
+//! Rows by partition: the chunks that a thread has so far, brought together partition by partition, on disk or in memory.
 //!
-//! A block holds one partition's rows of many chunks, column after column. The stretches of the chunks stay apart, since
+//! On disk they go where memory is short. In memory they are brought together where partitions are many: then a chunk has
+//! so few rows of each that finding them costs more than copying them. A block holds one partition's rows of many chunks, column after column. The stretches of the chunks stay apart, since
 //! other threads' chunks may come between them in the input.
 
 use arrow_buffer::{ArrowNativeType, Buffer, ScalarBuffer, ToByteSlice};
@@ -11,11 +12,15 @@ use crate::error::{Error, Result};
 use crate::log::encode::ByteList;
 use crate::spill::{Block, Spill, SpillFile};
 
-/// Chunks on disk.
+/// Chunks brought together by partition.
 pub struct Aside<'a> {
-    file: SpillFile<'a>,
-    /// By partition; empty where it has no rows.
-    blocks: Vec<Block>,
+    place: Place<'a>,
+}
+
+/// Blocks by partition; empty where it has no rows.
+enum Place<'a> {
+    Disk(SpillFile<'a>, Vec<Block>),
+    Memory(Vec<Buffer>),
 }
 
 /// One partition's rows, read back.
@@ -49,13 +54,20 @@ const TIES: u64 = 16;
 const ALIGNMENT: usize = 8;
 
 impl<'a> Aside<'a> {
-    /// Writes `chunks`, which come in input order, out.
+    /// Brings `chunks`, which come in input order, together: on disk if a place is given, else in memory.
     ///
     /// # Errors
     /// IO; CANCELLED.
-    pub fn write(chunks: &[Chunk], partitions: usize, spill: &'a Spill, context: &Context) -> Result<Aside<'a>> {
-        let mut file = spill.file()?;
-        let mut blocks = Vec::with_capacity(partitions);
+    pub fn write(
+        chunks: &[Chunk],
+        partitions: usize,
+        spill: Option<&'a Spill>,
+        context: &Context,
+    ) -> Result<Aside<'a>> {
+        let mut place = match spill {
+            Some(spill) => Place::Disk(spill.file()?, Vec::with_capacity(partitions)),
+            None => Place::Memory(Vec::with_capacity(partitions)),
+        };
         let mut bytes = Vec::new();
         for partition in 0..partitions {
             context.check_cancelled()?;
@@ -63,23 +75,42 @@ impl<'a> Aside<'a> {
                 chunks.iter().map(|chunk| chunk.piece(partition)).filter(|piece| !piece.keys.is_empty()).collect();
             bytes.clear();
             encode(&pieces, &mut bytes);
-            blocks.push(if pieces.is_empty() { Block::default() } else { file.write(&bytes)? });
+            match &mut place {
+                Place::Disk(file, blocks) => {
+                    blocks.push(if pieces.is_empty() { Block::default() } else { file.write(&bytes)? });
+                }
+                Place::Memory(blocks) => blocks.push(Buffer::from_slice_ref(&bytes)),
+            }
         }
-        Ok(Aside { file, blocks })
+        Ok(Aside { place })
     }
 
-    /// Bytes that a partition's rows take, about as many on disk as in memory.
-    pub fn bytes(&self, partition: usize) -> u64 {
-        self.blocks[partition].bytes()
+    /// Whether there are rows of `partition`.
+    pub fn has(&self, partition: usize) -> bool {
+        match &self.place {
+            Place::Disk(_, blocks) => blocks[partition].bytes() > 0,
+            Place::Memory(blocks) => !blocks[partition].is_empty(),
+        }
     }
 
-    /// Reads the rows of `partition` back.
+    /// Bytes that loading a partition's rows takes.
+    pub fn bytes_to_load(&self, partition: usize) -> u64 {
+        match &self.place {
+            Place::Disk(_, blocks) => blocks[partition].bytes(),
+            Place::Memory(_) => 0,
+        }
+    }
+
+    /// The rows of `partition`.
     ///
     /// # Errors
     /// IO.
     pub fn load(&self, partition: usize) -> Result<Loaded> {
-        decode(&self.file.read(self.blocks[partition])?)
-            .ok_or_else(|| Error::internal("rows that were put aside have another form than they were given"))
+        let loaded = match &self.place {
+            Place::Disk(file, blocks) => decode(&file.read(blocks[partition])?),
+            Place::Memory(blocks) => decode(&blocks[partition]),
+        };
+        loaded.ok_or_else(|| Error::internal("rows that were put aside have another form than they were given"))
     }
 }
 
@@ -218,5 +249,100 @@ impl Loaded {
                 ties: self.ties.as_ref().map(|list| Strings::new(list, own)),
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    use arrow_array::{ArrayRef, StringArray};
+
+    use crate::cases::partition::{Partitioner, Partitioning};
+    use crate::log::encode::Encoded;
+    use crate::log::text::TextColumn;
+
+    const ROWS: usize = 3000;
+
+    /// What a piece says.
+    fn told(piece: &Piece<'_>) -> String {
+        let codes: Vec<u32> = match piece.codes {
+            Codes::Narrow(codes) => codes.iter().map(|&code| u32::from(code)).collect(),
+            Codes::Wide(codes) => codes.to_vec(),
+        };
+        let strings = |strings: Option<Strings<'_>>| {
+            strings.into_iter().flat_map(Strings::iter).map(<[u8]>::to_vec).collect::<Vec<_>>()
+        };
+        let rows = piece.rows.unwrap_or(&[]).to_vec();
+        let (keys, times, starts) = (piece.keys.to_vec(), piece.times.to_vec(), piece.starts.to_vec());
+        let texts = (strings(piece.ids), strings(piece.ties));
+        format!("{:?}", (piece.first_order, keys, codes, times, starts, texts, rows))
+    }
+
+    fn chunks(full: bool, partitioning: Partitioning) -> Vec<Chunk> {
+        let mut partitioner = Partitioner::new(partitioning, full);
+        let keys: Vec<u64> = (0..ROWS as u64).map(|i| i * i % 701).collect();
+        // The last chunk has codes beyond a byte.
+        let codes: Vec<u32> = (0..ROWS as u32).map(|i| if i < 2000 { i % 256 } else { i }).collect();
+        let times: Vec<i64> = (0..ROWS as i64).map(|i| i * 7 - 9000).collect();
+        let mut ties = ByteList::default();
+        (0..ROWS).for_each(|i| ties.push(&vec![i as u8; i % 5]));
+        let texts: ArrayRef =
+            Arc::new(StringArray::from_iter_values(keys.iter().map(|key| "x".repeat(*key as usize % 9))));
+        (0..ROWS)
+            .step_by(1000)
+            .map(|from| {
+                let own = from..from + 1000;
+                let column = TextColumn::new(&texts.slice(from, 1000)).unwrap();
+                let mut of_chunk = ByteList::default();
+                of_chunk.extend_range(&ties, from, from + 1000);
+                partitioner.split(&Encoded {
+                    keys: &keys[own.clone()],
+                    ids: full.then_some(&column),
+                    codes: &codes[own.clone()],
+                    times: &times[own.clone()],
+                    starts: full.then_some(&times[own.clone()]),
+                    ties: full.then_some(&of_chunk),
+                    first_order: from as u64,
+                })
+            })
+            .collect()
+    }
+
+    #[test]
+    fn what_is_loaded_is_what_was_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let spill = Spill::new(dir.path(), None);
+        let context = Context::new();
+        for full in [false, true] {
+            let partitioning = Partitioning::for_rows(Some(1), true);
+            let chunks = chunks(full, partitioning);
+            for place in [None, Some(&spill)] {
+                let aside = Aside::write(&chunks, partitioning.count(), place, &context).unwrap();
+                for partition in 0..partitioning.count() {
+                    let pieces = chunks.iter().map(|chunk| chunk.piece(partition));
+                    let written: Vec<_> =
+                        pieces.filter(|piece| !piece.keys.is_empty()).map(|piece| told(&piece)).collect();
+                    assert_eq!(aside.has(partition), !written.is_empty());
+                    if aside.has(partition) {
+                        let loaded = aside.load(partition).unwrap();
+                        assert_eq!(loaded.pieces().map(|piece| told(&piece)).collect::<Vec<_>>(), written);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_block_that_is_cut_is_not_read_beyond_its_end() {
+        let partitioning = Partitioning::for_rows(Some(1), false);
+        let chunks = chunks(true, partitioning);
+        let mut bytes = Vec::new();
+        encode(&[chunks[0].piece(0)], &mut bytes);
+        assert!(decode(&Buffer::from_slice_ref(&bytes)).is_some());
+        for end in (0..bytes.len()).step_by(ALIGNMENT) {
+            assert!(decode(&Buffer::from_slice_ref(&bytes[..end])).is_none(), "{end}");
+        }
     }
 }
