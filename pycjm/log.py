@@ -290,7 +290,7 @@ class EventLog:
         top : int, optional
             Keep the first rows of ``variants`` only.
         memory_limit : int, optional
-            Bytes that the run may hold (native backend). Rows that do not fit are put aside on disk.
+            Bytes that the run may hold (native backend). What does not fit waits on disk.
         spill_dir : path, optional
             Where to; by default the system's directory for temporary files.
         spill_limit : int, optional

@@ -29,6 +29,8 @@ REFUSED_ALIKE: dict[str, list[Any]] = {
         {"version": 1, "batch_rows": 0},
         {"version": 1, "memory_limit_bytes": -1},
         {"version": 1, "memory_limit_bytes": "1G"},
+        {"version": 1, "spill_dir": 5},
+        {"version": 1, "spill_limit_bytes": -1},
     ],
     "log_spec": [
         [],
@@ -71,6 +73,8 @@ ACCEPTED_ALIKE: dict[str, list[Any]] = {
         OPTIONS,
         {"version": 1, "threads": None, "memory_limit_bytes": None, "batch_rows": None},
         {"version": 1, "threads": 2, "memory_limit_bytes": 10**9, "batch_rows": 1},
+        {"version": 1, "spill_dir": "/tmp", "spill_limit_bytes": 10**9},
+        {"version": 1, "spill_dir": None, "spill_limit_bytes": None},
     ],
     "log_spec": [
         {"version": 1},

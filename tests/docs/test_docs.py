@@ -161,7 +161,7 @@ def test_the_figures_of_the_readme_are_those_of_the_results():
     in_memory = recorded("10M-arrow")
     for layout, *cells in shown[:3]:
         native = in_memory[layout, "native"]["wall_s"]
-        ratios = [in_memory[layout, engine]["wall_s"] / native for engine in ("numba", "polars", "chdb", "duckdb")]
+        ratios = [in_memory[layout, engine]["wall_s"] / native for engine in ("polars", "chdb", "duckdb")]
         assert cells == [f"{native:.2f} s", *(f"{ratio:.1f}" for ratio in ratios)], layout
     assert len(shown) == 8
     for events, layout, *cells in shown[3:]:

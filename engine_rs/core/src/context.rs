@@ -82,6 +82,18 @@ impl Step {
     }
 }
 
+/// Bytes that are given back when this goes.
+pub struct Reserved<'a> {
+    memory: &'a Budget,
+    bytes: u64,
+}
+
+impl Drop for Reserved<'_> {
+    fn drop(&mut self) {
+        self.memory.release(self.bytes);
+    }
+}
+
 /// How far a run is: `rows_done` of `rows_total` (0 = not known) in `phase`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
@@ -227,12 +239,14 @@ impl Context {
         })
     }
 
-    /// As [`Context::reserve`], for something that is needed only once, whatever the number of rows.
+    /// As [`Context::reserve`], for something that is needed only for a while, whatever the number of rows: it is given
+    /// back when what is returned goes.
     ///
     /// # Errors
     /// MEMORY_LIMIT, with a limit that is likely to do.
-    pub fn reserve_once(&self, step: Step, bytes: u64) -> Result<()> {
-        self.memory.reserve(step.name(), bytes, |used| (used as f64 * step.room()) as u64)
+    pub fn reserve_for_now(&self, step: Step, bytes: u64) -> Result<Reserved<'_>> {
+        self.memory.reserve(step.name(), bytes, |used| (used as f64 * step.room()) as u64)?;
+        Ok(Reserved { memory: &self.memory, bytes })
     }
 
     /// Enters a phase of `total` rows (0 = not known).

@@ -119,19 +119,22 @@ struct Partitions<'a> {
 /// Bytes of space to bring an event's together with those of its case, in proportion to those put aside.
 const ASSEMBLED: u64 = 2;
 
-impl Partitions<'_> {
+impl<'a> Partitions<'a> {
+    fn new(partitioning: Partitioning, context: &'a Context) -> Partitions<'a> {
+        let (chunks, asides) = (Vec::new(), Vec::new());
+        Partitions { context, chunks, asides, held_bytes: 0, partitioning, ascending: false, rows: 0 }
+    }
+
     /// Folds the cases of a partition; returns (events, cases).
     fn fold(&self, partition: usize, assembler: &mut Assembler, fold: &mut impl Fold) -> Result<(u64, u64)> {
         let of_asides = self.asides.iter().filter(|aside| aside.has(partition));
         let bytes = of_asides.clone().map(|aside| aside.bytes_to_load(partition)).sum::<u64>() * (1 + ASSEMBLED);
-        self.context.reserve_once(Step::Partitions, bytes)?;
+        let _reserved = self.context.reserve_for_now(Step::Partitions, bytes)?;
         let loaded = of_asides.map(|aside| aside.load(partition)).collect::<Result<Vec<_>>>()?;
         let of_chunks = self.chunks.iter().map(|chunk| chunk.piece(partition));
         let mut pieces: Vec<Piece<'_>> = of_chunks.chain(loaded.iter().flat_map(Loaded::pieces)).collect();
         pieces.sort_by_key(|piece| piece.first_order);
-        let found = assembler.assemble(&pieces, self.ascending, fold)?;
-        self.context.memory().release(bytes);
-        Ok(found)
+        assembler.assemble(&pieces, self.ascending, fold)
     }
 }
 
@@ -252,25 +255,24 @@ impl Run<'_> {
     fn read_partitioned(&self) -> Result<Folded<'_>> {
         let memory_is_short = self.context.memory().limit_bytes().is_some();
         let partitioning = Partitioning::for_rows(self.log.source().rows(), memory_is_short);
-        let splitters = self.read(&self.nulls, || Ok(Splitter::new(partitioning, self.plan.cases, self.context)))?;
-        let (mut chunks, mut asides, mut summaries, mut held) = (Vec::new(), Vec::new(), Vec::new(), 0);
-        let spills = splitters.iter().any(|splitter| splitter.has_spilled);
-        for mut splitter in splitters {
-            if spills {
-                // The measures will want the room.
-                splitter.put_aside()?;
-            }
-            held += splitter.held_bytes;
-            chunks.extend(splitter.chunks);
-            asides.extend(splitter.asides);
-            summaries.extend(splitter.summaries);
+        let mut splitters =
+            self.read(&self.nulls, || Ok(Splitter::new(partitioning, self.plan.cases, self.context)))?;
+        if splitters.iter().any(|splitter| splitter.has_spilled) {
+            // The measures will want the room.
+            splitters.iter_mut().try_for_each(Splitter::put_aside)?;
         }
-        chunks.sort_by_key(|chunk| chunk.first_order);
+        let mut partitions = Partitions::new(partitioning, self.context);
+        let mut summaries = Vec::new();
+        for mut splitter in splitters {
+            partitions.held_bytes += std::mem::take(&mut splitter.held_bytes);
+            partitions.chunks.append(&mut splitter.chunks);
+            partitions.asides.append(&mut splitter.asides);
+            summaries.append(&mut splitter.summaries);
+        }
+        partitions.chunks.sort_by_key(|chunk| chunk.first_order);
         summaries.sort_by_key(|summary| summary.seq);
-        let rows = summaries.iter().map(|summary| summary.rows).sum();
-        let ascending = ascends(&summaries);
-        let partitions =
-            Partitions { context: self.context, chunks, asides, held_bytes: held, partitioning, ascending, rows };
+        partitions.rows = summaries.iter().map(|summary| summary.rows).sum();
+        partitions.ascending = ascends(&summaries);
         let (folds, cases) = self.mine_partitions(&partitions, || self.new_folds())?;
         Ok(Folded { folds, layout: decide(&summaries, cases), partitions: Some(partitions) })
     }
@@ -479,6 +481,12 @@ impl<'a> Splitter<'a> {
             self.chunks = Vec::new();
         }
         Ok(())
+    }
+}
+
+impl Drop for Splitter<'_> {
+    fn drop(&mut self) {
+        self.context.memory().release(self.held_bytes);
     }
 }
 

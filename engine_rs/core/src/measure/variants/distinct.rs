@@ -55,14 +55,11 @@ impl Merged {
                 return merge(threads, keep);
             }
             let bytes = asides.iter().map(|aside| aside.bytes(part)).sum::<u64>() * LOADED;
-            context.reserve_once(Step::Measures, bytes)?;
+            let _reserved = context.reserve_for_now(Step::Measures, bytes)?;
             for aside in &asides {
                 threads.extend(aside.load(part)?);
             }
-            let merged = merge(threads, keep)?;
-            let first = first(merged, top, label_order);
-            context.memory().release(bytes);
-            Ok(first)
+            Ok(first(merge(threads, keep)?, top, label_order))
         })?;
         let mut first = Vec::with_capacity(PARTS);
         let mut next = 0u32;
