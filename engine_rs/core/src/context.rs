@@ -82,6 +82,39 @@ impl Step {
     }
 }
 
+/// The bytes that something holds which grows and shrinks; they are given back when this goes.
+pub struct Account<'a> {
+    context: &'a Context,
+    step: Step,
+    bytes: u64,
+}
+
+impl<'a> Account<'a> {
+    /// An account of nothing yet, for `step`.
+    pub fn new(context: &'a Context, step: Step) -> Account<'a> {
+        Account { context, step, bytes: 0 }
+    }
+
+    /// Notes that `bytes` are held now.
+    ///
+    /// # Errors
+    /// MEMORY_LIMIT.
+    pub fn set(&mut self, bytes: u64) -> Result<()> {
+        match bytes.checked_sub(self.bytes) {
+            Some(more) => self.context.reserve(self.step, more)?,
+            None => self.context.memory.release(self.bytes - bytes),
+        }
+        self.bytes = bytes;
+        Ok(())
+    }
+}
+
+impl Drop for Account<'_> {
+    fn drop(&mut self) {
+        self.context.memory.release(self.bytes);
+    }
+}
+
 /// Bytes that are given back when this goes.
 pub struct Reserved<'a> {
     memory: &'a Budget,

@@ -326,7 +326,8 @@ impl Run<'_> {
         let of_cases = self.plan.durations.as_deref().unwrap_or(&[]);
         let look = || {
             let durations = gaps.missed_durations().map(|first| durations::State::second(first, of_cases));
-            Ok(SecondLook { dfg: dfg::State::second(&gaps.edges, asked, self.log.spec().negative), durations })
+            let edges = dfg::State::second(&gaps.edges, asked, self.log.spec().negative);
+            Ok(SecondLook::new(edges, durations, self.context))
         };
         let looks = match &partitions {
             Some(partitions) => self.mine_partitions(partitions, look)?.0,

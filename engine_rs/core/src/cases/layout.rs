@@ -3,7 +3,7 @@
 use arrow_buffer::{ScalarBuffer, ToByteSlice};
 use hashbrown::HashTable;
 
-use crate::context::Context;
+use crate::context::{Account, Context, Step};
 use crate::error::Result;
 use crate::hash;
 use crate::log::encode::Encoded;
@@ -168,10 +168,10 @@ pub fn looks_grouped(sample: &Encoded<'_>) -> bool {
 const KEY_PARTS: usize = 64;
 
 /// The keys of the cases that one thread met, split by hash.
-#[derive(Default)]
 pub struct Keys<'a> {
     parts: Vec<Vec<u64>>,
     count: usize,
+    account: Account<'a>,
     aside: Option<KeysAside<'a>>,
 }
 
@@ -191,7 +191,12 @@ impl<'a> Keys<'a> {
     pub fn new(context: &'a Context) -> Keys<'a> {
         let bytes = context.memory().limit_bytes().map(|limit| limit / KEYS_SHARE / context.threads() as u64);
         let aside = |(bytes, spill)| KeysAside { spill, quota: (bytes / 8) as usize, file: None, rounds: Vec::new() };
-        Keys { parts: vec![Vec::new(); KEY_PARTS], count: 0, aside: bytes.zip(context.spill()).map(aside) }
+        Keys {
+            parts: vec![Vec::new(); KEY_PARTS],
+            count: 0,
+            account: Account::new(context, Step::Measures),
+            aside: bytes.zip(context.spill()).map(aside),
+        }
     }
 
     /// Adds one.
@@ -204,8 +209,9 @@ impl<'a> Keys<'a> {
     /// Makes room if there are too many.
     ///
     /// # Errors
-    /// IO.
+    /// IO; MEMORY_LIMIT where there is no place for them.
     pub fn make_room(&mut self) -> Result<()> {
+        self.account.set((self.count * size_of::<u64>()) as u64)?;
         let Some(aside) = self.aside.as_mut().filter(|aside| self.count > aside.quota) else { return Ok(()) };
         if aside.file.is_none() {
             aside.file = Some(aside.spill.file()?);
@@ -214,7 +220,7 @@ impl<'a> Keys<'a> {
         let blocks = self.parts.iter_mut().map(|part| file.write(std::mem::take(part).to_byte_slice()));
         aside.rounds.push(blocks.collect::<Result<_>>()?);
         self.count = 0;
-        Ok(())
+        self.account.set(0)
     }
 
     /// The keys of part number `part` that were put aside.

@@ -1,7 +1,7 @@
 //! All the folds of a plan, side by side: what one thread keeps while it goes through its cases.
 
 use crate::cases::batch::{CaseBatch, Fold};
-use crate::context::{Context, Step};
+use crate::context::{Account, Context, Step};
 use crate::error::Result;
 use crate::log::encode::Labels;
 use crate::log::spec::Negative;
@@ -10,10 +10,9 @@ use crate::plan::Plan;
 
 /// The folds that a plan needs. Measures share: `overview` counts the variants and edges that others list.
 pub struct Folds<'a> {
-    context: &'a Context,
     labels: &'a Labels,
     with_ties: bool,
-    reserved_bytes: u64,
+    account: Account<'a>,
     /// Events, cases, times, ties.
     pub overview: overview::State,
     /// Counters per activity.
@@ -38,10 +37,9 @@ impl<'a> Folds<'a> {
     pub fn new(plan: &Plan, negative: Negative, labels: &'a Labels, context: &'a Context) -> Result<Folds<'a>> {
         let keep = variants::Keep { durations: plan.variants.is_some(), cases: plan.cases };
         Ok(Folds {
-            context,
             labels,
             with_ties: plan.overview,
-            reserved_bytes: 0,
+            account: Account::new(context, Step::Measures),
             overview: overview::State::default(),
             activities: plan.activities.then(|| match plan.dfg {
                 Some(_) => activities::State::without_events(),
@@ -66,17 +64,6 @@ impl<'a> Folds<'a> {
         let durations = self.durations.as_ref().map_or(0, durations::State::size_bytes);
         let cases = self.cases.as_ref().map_or(0, cases::State::size_bytes);
         (dfg + variants + durations + cases) as u64
-    }
-
-    /// Takes from the memory account what the folds have grown by.
-    fn account(&mut self) -> Result<()> {
-        let size = self.size_bytes();
-        match size.checked_sub(self.reserved_bytes) {
-            Some(more) => self.context.reserve(Step::Measures, more)?,
-            None => self.context.memory().release(self.reserved_bytes - size),
-        }
-        self.reserved_bytes = size;
-        Ok(())
     }
 }
 
@@ -113,29 +100,33 @@ impl Fold for Folds<'_> {
         if let Some(metrics) = &mut self.metrics {
             metrics.fold(batch, self.labels)?;
         }
-        self.account()
+        self.account.set(self.size_bytes())
     }
 }
 
 /// The folds of a second look, for percentiles that the first one missed.
-pub struct SecondLook {
+pub struct SecondLook<'a> {
+    account: Account<'a>,
     /// Gaps of edges.
     pub dfg: dfg::State,
     /// Case durations.
     pub durations: Option<durations::State>,
 }
 
-impl Fold for SecondLook {
+impl<'a> SecondLook<'a> {
+    /// A look at gaps and durations.
+    pub fn new(dfg: dfg::State, durations: Option<durations::State>, context: &'a Context) -> SecondLook<'a> {
+        SecondLook { account: Account::new(context, Step::Measures), dfg, durations }
+    }
+}
+
+impl Fold for SecondLook<'_> {
     fn fold(&mut self, batch: &CaseBatch<'_>) -> Result<()> {
         if let Some(durations) = &mut self.durations {
             durations.fold(batch);
         }
-        self.dfg.fold(batch)
-    }
-}
-
-impl Drop for Folds<'_> {
-    fn drop(&mut self) {
-        self.context.memory().release(self.reserved_bytes);
+        self.dfg.fold(batch)?;
+        let durations = self.durations.as_ref().map_or(0, durations::State::size_bytes);
+        self.account.set((self.dfg.size_bytes() + durations) as u64)
     }
 }

@@ -58,7 +58,7 @@ impl Sieved {
     pub fn new(moments: Moments, parts: impl Iterator<Item = Sieve>, asked: &[Percentile], unit: Unit) -> Sieved {
         let (mut percentiles, mut missed) = (Vec::new(), None);
         if !asked.is_empty() && moments.n() > 0 {
-            match Sieve::merged(parts, asked) {
+            match Sieve::merged(parts, moments.n(), asked) {
                 Ok(found) => percentiles = of_ranked(&found, moments.n(), asked, unit.per_second()),
                 Err(sieve) => missed = Some(sieve),
             }

@@ -57,7 +57,9 @@ fn key(value: i64) -> f32 {
 pub struct Sieve {
     seen: u64,
     kept: Bag,
-    /// Ascending, apart from each other. None while all values are kept.
+    /// Whether only values in windows are kept: not so at first.
+    sifts: bool,
+    /// Ascending, apart from each other.
     windows: Vec<Window>,
     /// Windows of a second look stay as they are.
     fixed: bool,
@@ -76,12 +78,12 @@ impl Sieve {
             }
         }
         windows.iter_mut().for_each(|window| window.below = 0);
-        Sieve { fixed: true, windows: joined(windows), ..Sieve::default() }
+        Sieve { sifts: true, fixed: true, windows: joined(windows), ..Sieve::default() }
     }
 
     /// A sieve that keeps nothing.
     pub fn closed() -> Sieve {
-        Sieve { fixed: true, ..Sieve::default() }
+        Sieve { sifts: true, fixed: true, ..Sieve::default() }
     }
 
     /// How many values were taken in.
@@ -97,9 +99,9 @@ impl Sieve {
     /// Takes in values of which the percentiles `asked` are wanted: the same ones at every call.
     pub fn take(&mut self, values: &[i64], asked: &[Percentile]) {
         self.seen += values.len() as u64;
-        if !self.windows.is_empty() {
+        if self.sifts {
             sift(values, &mut self.windows, &mut self.kept.raw);
-        } else if !self.fixed {
+        } else {
             self.kept.raw.extend_from_slice(values);
         }
         if !self.fixed && self.kept.raw.len() >= self.next.max(FIRST) {
@@ -109,10 +111,10 @@ impl Sieve {
 
     /// Adds what another sieve for the same percentiles has seen of a disjoint set.
     pub fn merge(&mut self, mut other: Sieve, asked: &[Percentile]) {
-        if self.windows.is_empty() && !self.fixed {
+        if !self.sifts {
             std::mem::swap(self, &mut other);
         }
-        if other.windows.is_empty() && !other.fixed {
+        if !other.sifts {
             // It has all its values.
             self.take(&other.kept.raw, asked);
             return;
@@ -135,18 +137,24 @@ impl Sieve {
         self.kept.retain(&self.windows);
     }
 
-    /// The answer of all `parts` together, or the whole sieve where it was missed. At least one value was seen.
+    /// The answer of all `parts` together, which have seen `n` values, at least one; or the whole sieve where it was missed.
     ///
     /// # Errors
     /// The sieve, for a second look.
-    pub fn merged(parts: impl Iterator<Item = Sieve>, asked: &[Percentile]) -> Result<Vec<(u64, i64)>, Box<Sieve>> {
+    pub fn merged(
+        parts: impl Iterator<Item = Sieve>,
+        n: u64,
+        asked: &[Percentile],
+    ) -> Result<Vec<(u64, i64)>, Box<Sieve>> {
         // What has the most comes first, so that what has little is moved.
         let mut parts: Vec<Sieve> = parts.collect();
         parts.sort_unstable_by_key(|part| Reverse(part.kept.raw.len()));
         let mut parts = parts.into_iter();
         let mut whole = parts.next().unwrap_or_default();
         parts.for_each(|part| whole.merge(part, asked));
-        whole.answer(asked).ok_or_else(|| Box::new(whole))
+        // An answer about other values than were counted would be wrong without a sign of it.
+        let found = if whole.seen == n { whole.answer(asked) } else { None };
+        found.ok_or_else(|| Box::new(whole))
     }
 
     /// The values at the neighbouring ranks of every percentile (R type 7), ascending by rank, with the ranks; none where
@@ -170,7 +178,7 @@ impl Sieve {
 
     /// How many of the kept values lie below the value at `rank` of all, if that is one of them.
     fn place(&self, rank: u64, inside: &[u64]) -> Option<usize> {
-        if self.windows.is_empty() && !self.fixed {
+        if !self.sifts {
             return Some(rank as usize);
         }
         let mut before = 0;
@@ -191,18 +199,30 @@ impl Sieve {
         Window { low, high, below: 0 }
     }
 
+    /// What is left of the window next to a rank that has left all windows: its end, which tells where to look for the
+    /// rank the second time.
+    fn mark(&self, rank: u64) -> Option<Window> {
+        let after = self.windows.iter().position(|window| window.below > rank).unwrap_or(self.windows.len());
+        match after.checked_sub(1).map(|before| &self.windows[before]) {
+            Some(below) => Some(Window { low: below.high, below: self.below(below, below.high), ..*below }),
+            None => self.windows.first().map(|above| Window { high: above.low, ..*above }),
+        }
+    }
+
     /// Sets the windows anew, by what is known by now.
     #[cold]
     fn narrow(&mut self, asked: &[Percentile]) {
-        if self.windows.is_empty() {
+        if !self.sifts {
+            self.sifts = true;
             self.windows.push(Window::ALL);
         }
         self.kept.settle();
         let inside = self.inside();
         // Places of the ends of new windows among the kept values, with the end of the old window where they lie outside.
         let (mut cuts, mut places) = (Vec::new(), Vec::new());
+        let mut marks = Vec::new();
         for (from, to) in spans(asked, self.seen) {
-            let mut before = 0;
+            let (mut before, found) = (0, cuts.len());
             for (window, inside) in self.windows.iter().zip(&inside) {
                 let end = window.below + inside;
                 if from < end && to >= window.below {
@@ -214,6 +234,9 @@ impl Sieve {
                 }
                 before += inside;
             }
+            if cuts.len() == found {
+                marks.extend(self.mark(from));
+            }
         }
         places.sort_unstable();
         places.dedup();
@@ -223,7 +246,7 @@ impl Sieve {
             let (low, high) = (low.map_or(window.low, value), high.map_or(window.high, value));
             Window { low, high, below: self.below(&window, low) }
         };
-        self.windows = joined(cuts.iter().map(cut).collect());
+        self.windows = joined(cuts.iter().map(cut).chain(marks).collect());
         self.kept.retain(&self.windows);
         self.next = GROWTH * self.kept.raw.len();
     }
@@ -449,10 +472,36 @@ mod tests {
         }
     }
 
+    #[test]
+    fn values_that_leave_the_windows_and_come_back_are_found() {
+        let repeated = |value: i64, n: usize| std::iter::repeat_n(value, n);
+        let low: Vec<i64> = random(1024, 3).map(|x| (x % 1000) as i64).collect();
+        let back: Vec<i64> =
+            low.iter().copied().chain(repeated(1_000_000, 100_000)).chain(repeated(500, 3000)).collect();
+        let step: Vec<i64> = random(1_000_000, 4)
+            .map(|x| (x >> 34) as i64)
+            .enumerate()
+            .map(|(i, x)| if i < 2000 { x % 1000 } else { x })
+            .collect();
+        let waves: Vec<i64> = random(300_000, 5)
+            .enumerate()
+            .map(|(i, x)| ((x >> 40) as f64 * (2.0 + (i as f64 / 12_000.0).sin())) as i64)
+            .collect();
+        let climbing: Vec<i64> = (0..1_000_000).map(|i| i * 13).collect();
+        for values in [back, step, waves, climbing] {
+            for list in [asked(&[50.0]), asked(&[50.0, 90.0]), asked(&[1.0, 99.0])] {
+                for parts in [1, 2, 7] {
+                    let parts: Vec<&[i64]> = values.chunks(values.len().div_ceil(parts)).collect();
+                    assert_eq!(looked_up(&parts, 64, &list).0, plain(&parts, &list));
+                }
+            }
+        }
+    }
+
     proptest! {
         #[test]
         fn whatever_the_values_and_their_order_the_answer_is_that_of_sorting(
-            kinds in prop::collection::vec((0u32..6, 1usize..3000, 0u32..64, any::<u32>()), 1..6),
+            kinds in prop::collection::vec((0u32..9, 1usize..3000, 0u32..64, any::<u32>()), 1..9),
             block in 1usize..500,
             percentiles in prop::collection::vec(0u32..=1000, 1..12),
         ) {
@@ -465,6 +514,9 @@ mod tests {
                     2 => i as i64,
                     3 => -(i as i64) * 3,
                     4 => (x % 3) as i64 - 1,
+                    5 => 500 + (x % 100) as i64,
+                    6 => 1 << 40,
+                    7 => (1 << 20) + (x % 5000) as i64,
                     _ => [i64::MIN, i64::MAX, 0][(x % 3) as usize],
                 }).collect()
             };
