@@ -77,21 +77,25 @@ def test_percentiles_of_one_value_are_that_value(backend: str, ticks: int) -> No
     assert {row[name] for name in row if name.endswith("_s") and name != "std_s"} == {ticks / 10**9}
 
 
-@pytest.mark.parametrize("threads", THREADS)
-def test_percentiles_of_gaps_that_change_and_change_back(threads: int) -> None:
-    """All windows lost their ranks, and the values came back into them: answers were made of the last few values."""
-    generator = np.random.default_rng(1)
-    gaps = np.concatenate([generator.integers(0, 1000, 1024), np.full(100_000, 10**6), np.full(3000, 500)])
+def pairs(gaps: np.ndarray) -> pa.Table:
+    """A case of two events for each gap, in microseconds."""
     times = np.zeros(2 * len(gaps), np.int64)
     times[1::2] = gaps
-    source = pa.table(
+    return pa.table(
         {
             "case": np.repeat(np.arange(len(gaps)), 2),
             "activity": np.tile(["a", "b"], len(gaps)),
             "at": pa.array(times, pa.timestamp("us")),
         }
     )
-    result = pycjm.scan(source, **ROLES).mine("dfg", "durations", percentiles=[50], threads=threads)
+
+
+@pytest.mark.parametrize("threads", THREADS)
+def test_percentiles_of_gaps_that_change_and_change_back(threads: int) -> None:
+    """All windows lost their ranks, and the values came back into them: answers were made of the last few values."""
+    generator = np.random.default_rng(1)
+    gaps = np.concatenate([generator.integers(0, 1000, 1024), np.full(100_000, 10**6), np.full(3000, 500)])
+    result = pycjm.scan(pairs(gaps), **ROLES).mine("dfg", "durations", percentiles=[50], threads=threads)
     for name in ("dfg", "durations"):
         assert result[name].to_pyarrow()["p50_s"].to_pylist() == [1.0]
 
@@ -100,16 +104,7 @@ def test_a_second_look_keeps_the_memory_limit() -> None:
     """It may have to keep all gaps of a kind; what it keeps is reserved as everything is."""
     generator = np.random.default_rng(2)
     gaps = np.concatenate([generator.integers(0, 1000, 1100), generator.integers(10**9, 2 * 10**9, 1_000_000)])
-    times = np.zeros(2 * len(gaps), np.int64)
-    times[1::2] = gaps
-    source = pa.table(
-        {
-            "case": np.repeat(np.arange(len(gaps)), 2),
-            "activity": np.tile(["a", "b"], len(gaps)),
-            "at": pa.array(times, pa.timestamp("us")),
-        }
-    )
-    log = pycjm.scan(source, **ROLES)
+    log = pycjm.scan(pairs(gaps), **ROLES)
     with pytest.raises(pycjm.errors.MemoryLimit, match="measures"):
         log.mine("dfg", percentiles=[50], threads=1, memory_limit=4_000_000)
     result = log.mine("dfg", percentiles=[50], threads=1, memory_limit=60_000_000)
