@@ -95,6 +95,11 @@ impl<'a> Account<'a> {
         Account { context, step, bytes: 0 }
     }
 
+    /// Bytes held now.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// Notes that `bytes` are held now.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ use crate::cases::grouped::{Edges, Grouper, stitch};
 use crate::cases::layout::{Keys, Layout, Summary, ascends, decide, has_duplicates, looks_grouped, run_starts};
 use crate::cases::partition::{Assembler, Chunk, Partitioner, Partitioning, Piece};
 
-use crate::context::{Context, Phase, Step};
+use crate::context::{Account, Context, Phase, Step};
 use crate::error::{Error, Result, guarded};
 use crate::log::encode::{Encoded, Encoder, Labels};
 use crate::log::normalise::{Normaliser, NullTally};
@@ -109,7 +109,8 @@ struct Partitions<'a> {
     chunks: Vec<Chunk>,
     /// Chunks that were brought together.
     asides: Vec<Aside<'a>>,
-    held_bytes: u64,
+    /// What they hold in memory, by the thread that read them.
+    accounts: Vec<Account<'a>>,
     partitioning: Partitioning,
     /// Whether rows are in the order of time.
     ascending: bool,
@@ -121,8 +122,8 @@ const ASSEMBLED: u64 = 2;
 
 impl<'a> Partitions<'a> {
     fn new(partitioning: Partitioning, context: &'a Context) -> Partitions<'a> {
-        let (chunks, asides) = (Vec::new(), Vec::new());
-        Partitions { context, chunks, asides, held_bytes: 0, partitioning, ascending: false, rows: 0 }
+        let (chunks, asides, accounts) = (Vec::new(), Vec::new(), Vec::new());
+        Partitions { context, chunks, asides, accounts, partitioning, ascending: false, rows: 0 }
     }
 
     /// Folds the cases of a partition; returns (events, cases).
@@ -135,12 +136,6 @@ impl<'a> Partitions<'a> {
         let mut pieces: Vec<Piece<'_>> = of_chunks.chain(loaded.iter().flat_map(Loaded::pieces)).collect();
         pieces.sort_by_key(|piece| piece.first_order);
         assembler.assemble(&pieces, self.ascending, fold)
-    }
-}
-
-impl Drop for Partitions<'_> {
-    fn drop(&mut self) {
-        self.context.memory().release(self.held_bytes);
     }
 }
 
@@ -225,7 +220,7 @@ impl Run<'_> {
 
     /// The reading for rows of a case lying together; none if they turn out not to.
     fn read_grouped(&self) -> Result<Option<Folded<'_>>> {
-        let (folds, keys) = self.fold_grouped(&self.nulls, || self.new_folds())?;
+        let (folds, keys) = self.fold_grouped(&self.nulls, || self.new_folds(), || Keys::new(self.context))?;
         if has_duplicates(&keys, self.context)? {
             self.nulls.reset();
             return Ok(None);
@@ -234,12 +229,13 @@ impl Run<'_> {
     }
 
     /// Folds cases as they lie. Returns the folds of all threads and the keys of all cases.
-    fn fold_grouped<F: Fold>(
+    fn fold_grouped<'k, F: Fold>(
         &self,
         nulls: &NullTally,
         fold: impl Fn() -> Result<F> + Sync,
-    ) -> Result<(Vec<F>, Vec<Keys<'_>>)> {
-        let groupers = self.read(nulls, || Ok(Grouper::new(fold()?, self.context)))?;
+        new_keys: impl Fn() -> Keys<'k> + Sync,
+    ) -> Result<(Vec<F>, Vec<Keys<'k>>)> {
+        let groupers = self.read(nulls, || Ok(Grouper::new(fold()?, new_keys())))?;
         let (mut folds, mut keys, mut edges) = (Vec::new(), Vec::new(), Vec::<Edges>::new());
         for grouper in groupers {
             folds.push(grouper.fold);
@@ -247,7 +243,7 @@ impl Run<'_> {
             edges.extend(grouper.edges);
         }
         let first = folds.first_mut().ok_or_else(|| Error::internal("no thread has read"))?;
-        keys.push(stitch(&mut edges, first, self.context)?);
+        keys.push(stitch(&mut edges, first, new_keys())?);
         Ok((folds, keys))
     }
 
@@ -263,11 +259,11 @@ impl Run<'_> {
         }
         let mut partitions = Partitions::new(partitioning, self.context);
         let mut summaries = Vec::new();
-        for mut splitter in splitters {
-            partitions.held_bytes += std::mem::take(&mut splitter.held_bytes);
-            partitions.chunks.append(&mut splitter.chunks);
-            partitions.asides.append(&mut splitter.asides);
-            summaries.append(&mut splitter.summaries);
+        for splitter in splitters {
+            partitions.accounts.push(splitter.account);
+            partitions.chunks.extend(splitter.chunks);
+            partitions.asides.extend(splitter.asides);
+            summaries.extend(splitter.summaries);
         }
         partitions.chunks.sort_by_key(|chunk| chunk.first_order);
         summaries.sort_by_key(|summary| summary.seq);
@@ -331,7 +327,7 @@ impl Run<'_> {
         };
         let looks = match &partitions {
             Some(partitions) => self.mine_partitions(partitions, look)?.0,
-            None => self.fold_grouped(&NullTally::default(), look)?.0,
+            None => self.fold_grouped(&NullTally::default(), look, || Keys::unwanted(self.context))?.0,
         };
         drop(partitions);
         self.timed("finishing", || {
@@ -433,9 +429,9 @@ struct Splitter<'a> {
     partitioner: Partitioner,
     context: &'a Context,
     chunks: Vec<Chunk>,
-    /// Bytes that chunks may hold before they are put aside, and do hold.
+    /// Bytes that may be held before they are put aside.
     quota_bytes: u64,
-    held_bytes: u64,
+    account: Account<'a>,
     asides: Vec<Aside<'a>>,
     has_spilled: bool,
     summaries: Vec<Summary>,
@@ -457,7 +453,7 @@ impl<'a> Splitter<'a> {
             context,
             chunks: Vec::new(),
             quota_bytes: limit_bytes / CHUNKS_SHARE / context.threads() as u64,
-            held_bytes: 0,
+            account: Account::new(context, Step::Partitions),
             asides: Vec::new(),
             has_spilled: false,
             summaries: Vec::new(),
@@ -470,8 +466,7 @@ impl<'a> Splitter<'a> {
         let Some(spill) = self.context.spill() else { return Ok(()) };
         self.bring_together(Some(spill))?;
         self.has_spilled = true;
-        self.context.memory().release(std::mem::take(&mut self.held_bytes));
-        Ok(())
+        self.account.set(0)
     }
 
     /// Brings the chunks together by partition.
@@ -482,12 +477,6 @@ impl<'a> Splitter<'a> {
             self.chunks = Vec::new();
         }
         Ok(())
-    }
-}
-
-impl Drop for Splitter<'_> {
-    fn drop(&mut self) {
-        self.context.memory().release(self.held_bytes);
     }
 }
 
@@ -506,11 +495,10 @@ impl Sink for Splitter<'_> {
         }
         let chunk = self.partitioner.split(batch);
         let bytes = chunk.size_bytes() as u64;
-        if self.held_bytes.saturating_add(bytes) > self.quota_bytes {
+        if self.account.bytes() + bytes > self.quota_bytes {
             self.put_aside()?;
         }
-        self.context.reserve(Step::Partitions, bytes)?;
-        self.held_bytes += bytes;
+        self.account.set(self.account.bytes() + bytes)?;
         self.chunks.push(chunk);
         // With a limit they wait for the disk.
         let many = self.partitioner.partitions() >= MANY_PARTITIONS && self.context.memory().limit_bytes().is_none();

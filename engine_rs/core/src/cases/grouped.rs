@@ -8,7 +8,6 @@
 use crate::cases::batch::{CaseBatch, Fold, Ids};
 use crate::cases::layout::{Keys, Summary, run_starts};
 use crate::cases::order::{Ordered, Orderer};
-use crate::context::Context;
 use crate::error::Result;
 use crate::log::encode::{ByteList, Encoded};
 
@@ -114,12 +113,12 @@ pub struct Grouper<'a, F> {
 }
 
 impl<'a, F: Fold> Grouper<'a, F> {
-    /// A grouper in front of `fold`.
-    pub fn new(fold: F, context: &'a Context) -> Grouper<'a, F> {
+    /// A grouper in front of `fold`, which adds the keys of complete cases to `keys`.
+    pub fn new(fold: F, keys: Keys<'a>) -> Grouper<'a, F> {
         Grouper {
             fold,
             edges: Vec::new(),
-            keys: Keys::new(context),
+            keys,
             summary: Summary::default(),
             head: None,
             open: None,
@@ -223,13 +222,12 @@ impl<'a, F: Fold> Grouper<'a, F> {
     }
 }
 
-/// Joins the fragments of all tasks, in input order, and folds the cases they make. Returns their keys.
+/// Joins the fragments of all tasks, in input order, and folds the cases they make. Returns `keys` with theirs.
 ///
 /// # Errors
 /// Those of the fold.
-pub fn stitch<'a>(edges: &mut [Edges], fold: &mut impl Fold, context: &'a Context) -> Result<Keys<'a>> {
+pub fn stitch<'a>(edges: &mut [Edges], fold: &mut impl Fold, mut keys: Keys<'a>) -> Result<Keys<'a>> {
     edges.sort_by_key(|edge| edge.summary.seq);
-    let mut keys = Keys::new(context);
     let mut orderer = Orderer::default();
     let mut open: Option<Fragment> = None;
     // Only the first fragment of a task can go on from the task before: between its first and its last run lie others.
@@ -255,6 +253,7 @@ pub fn stitch<'a>(edges: &mut [Edges], fold: &mut impl Fold, context: &'a Contex
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::context::Context;
 
     /// Writes every case down as (key, order, codes).
     #[derive(Default)]
@@ -274,7 +273,7 @@ mod tests {
         let codes: Vec<u32> = (0..keys.len() as u32).collect();
         let times: Vec<i64> = (0..keys.len() as i64).collect();
         let context = Context::new();
-        let mut grouper = Grouper::new(Notes::default(), &context);
+        let mut grouper = Grouper::new(Notes::default(), Keys::new(&context));
         for (seq, task) in (0..keys.len()).step_by(task_rows).enumerate() {
             grouper.begin(seq as u64);
             let end = (task + task_rows).min(keys.len());
@@ -294,7 +293,7 @@ mod tests {
             }
             grouper.end();
         }
-        let seams = stitch(&mut grouper.edges, &mut grouper.fold, &context).unwrap();
+        let seams = stitch(&mut grouper.edges, &mut grouper.fold, Keys::new(&context)).unwrap();
         let mut notes = grouper.fold.0;
         assert_eq!(seams.count() + grouper.keys.count(), notes.len());
         notes.sort();

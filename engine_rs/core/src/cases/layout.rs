@@ -199,9 +199,17 @@ impl<'a> Keys<'a> {
         }
     }
 
+    /// Keys that nobody will look at: none is kept.
+    pub fn unwanted(context: &'a Context) -> Keys<'a> {
+        Keys { parts: Vec::new(), ..Keys::new(context) }
+    }
+
     /// Adds one.
     #[inline]
     pub fn push(&mut self, key: u64) {
+        if self.parts.is_empty() {
+            return;
+        }
         self.count += 1;
         self.parts[hash::of_key(key) as usize % KEY_PARTS].push(key);
     }
@@ -221,6 +229,11 @@ impl<'a> Keys<'a> {
         aside.rounds.push(blocks.collect::<Result<_>>()?);
         self.count = 0;
         self.account.set(0)
+    }
+
+    /// Bytes of the keys of part number `part` that were put aside.
+    fn bytes_aside(&self, part: usize) -> u64 {
+        self.aside.iter().flat_map(|aside| &aside.rounds).map(|round| round[part].bytes()).sum()
     }
 
     /// The keys of part number `part` that were put aside.
@@ -246,9 +259,12 @@ impl<'a> Keys<'a> {
 /// Cost: one look-up per key, in a table of a part of the keys.
 ///
 /// # Errors
-/// CANCELLED; IO.
+/// CANCELLED; IO; MEMORY_LIMIT where a part of those that were put aside does not fit.
 pub fn has_duplicates(keys: &[Keys<'_>], context: &Context) -> Result<bool> {
     let found = workers::for_each(context, KEY_PARTS, |part| {
+        // Loaded, and in a table that is between a quarter and half full.
+        let bytes = keys.iter().map(|keys| keys.bytes_aside(part)).sum::<u64>() * 5;
+        let _reserved = context.reserve_for_now(Step::Measures, bytes)?;
         let loaded = keys.iter().map(|keys| keys.load(part)).collect::<Result<Vec<_>>>()?.concat();
         let held = keys.iter().map(|keys| keys.parts[part].as_slice());
         let blocks: Vec<&[u64]> = held.chain(loaded.iter().map(|block| &block[..])).collect();
