@@ -67,7 +67,7 @@ fn folds(criterion: &mut Criterion) {
         for (name, asked) in
             [("edges", None), ("edges and moments", Some(&[][..])), ("edges and gaps", Some(&percentiles[..]))]
         {
-            let new = || dfg::State::new(asked, Negative::Keep);
+            let new = || dfg::State::new(asked, Negative::Keep, usize::MAX);
             fold(&mut group, name, &log, new, |state, batch| state.fold(batch).unwrap());
         }
         let keep = variants::Keep { durations: true, cases: false };

@@ -19,7 +19,7 @@ use crate::log::encode::{Encoded, Encoder, Labels};
 use crate::log::normalise::{Normaliser, NullTally};
 use crate::log::source::Task;
 use crate::log::{Log, dropped_json};
-use crate::measure::folds::{Folds, SecondLook};
+use crate::measure::folds::{Folds, SecondLook, gaps_quota};
 use crate::measure::{dfg, durations};
 use crate::plan::{MEASURES, Plan};
 use crate::spill::Spill;
@@ -44,9 +44,9 @@ impl MiningResult {
     /// INVALID_ARGUMENT for a table that the plan did not ask for.
     pub fn table(&self, name: &str) -> Result<Box<dyn RecordBatchReader + Send>> {
         match self.tables.iter().find(|(known, _)| *known == name) {
-            Some((_, Table::Batch(batch))) => {
-                let schema = batch.schema();
-                Ok(Box::new(RecordBatchIterator::new(vec![Ok(batch.clone())], schema)))
+            Some((_, Table::Batches(batches))) => {
+                let schema = batches.first().ok_or_else(|| Error::internal("a table without a batch"))?.schema();
+                Ok(Box::new(RecordBatchIterator::new(batches.clone().into_iter().map(Ok), schema)))
             }
             Some((_, Table::Cases(cases))) => Ok(Box::new(cases.reader())),
             None if MEASURES.contains(&name) => {
@@ -306,13 +306,14 @@ impl Run<'_> {
     /// looks it took, too.
     fn gaps(&self, folds: &mut [Folds<'_>], partitions: Option<Partitions<'_>>) -> Result<(Gaps, u32)> {
         let (asked, unit) = (self.plan.dfg.as_deref().unwrap_or(&[]), self.log.roles()?.types.unit);
+        let about = dfg::About { asked, unit, negative: self.log.spec().negative };
         let mut gaps = self.timed("finishing", || {
             self.context.enter(Phase::Finishing, 0);
             let edges = folds.iter_mut().filter_map(|folds| folds.dfg.take()).collect();
             let durations = folds.iter_mut().filter_map(|folds| folds.durations.take()).collect();
             let of_cases = self.plan.durations.as_deref();
             Ok(Gaps {
-                edges: dfg::finish(edges, asked, unit, self.context)?,
+                edges: dfg::finish(edges, &about, self.context)?,
                 durations: of_cases.map(|asked| durations::finish(durations, asked, unit)),
             })
         })?;
@@ -322,7 +323,7 @@ impl Run<'_> {
         let of_cases = self.plan.durations.as_deref().unwrap_or(&[]);
         let look = || {
             let durations = gaps.missed_durations().map(|first| durations::State::second(first, of_cases));
-            let edges = dfg::State::second(&gaps.edges, asked, self.log.spec().negative);
+            let edges = dfg::State::second(&gaps.edges, asked, about.negative, gaps_quota(self.context));
             Ok(SecondLook::new(edges, durations, self.context))
         };
         let looks = match &partitions {
@@ -332,7 +333,7 @@ impl Run<'_> {
         drop(partitions);
         self.timed("finishing", || {
             let (edges, durations): (Vec<_>, Vec<_>) = looks.into_iter().map(|look| (look.dfg, look.durations)).unzip();
-            dfg::complete(&mut gaps.edges, edges, asked, unit, self.context)?;
+            dfg::complete(&mut gaps.edges, edges, &about, self.context)?;
             if let Some(known) = &mut gaps.durations {
                 known.complete(Some(&durations::finish(durations.into_iter().flatten().collect(), of_cases, unit)))?;
             }

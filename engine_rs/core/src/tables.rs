@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
+use arrow_array::{RecordBatch, StringArray};
 
 use crate::cases::layout::Layout;
 use crate::context::Context;
@@ -19,8 +19,8 @@ use crate::stats::sieve::Sieve;
 
 /// A table: small ones are made, `cases` is made while it is read.
 pub enum Table {
-    /// All rows.
-    Batch(RecordBatch),
+    /// All rows, in one batch or more.
+    Batches(Vec<RecordBatch>),
     /// One row per case.
     Cases(Arc<CasesTable>),
 }
@@ -127,34 +127,34 @@ pub fn finish(folds: Vec<Folds<'_>>, gaps: Gaps, with: &Tables<'_>) -> Result<Ve
             dropped: with.dropped,
             layout: with.layout,
         };
-        tables.push(("overview", Table::Batch(overview::table(&parts.overview, &totals, with.types)?)));
+        tables.push(("overview", Table::Batches(vec![overview::table(&parts.overview, &totals, with.types)?])));
     }
     if plan.activities {
         let incoming = edges.iter().map(|edge| (edge.pair().1, edge.count()));
         let table = activities::table(std::mem::take(&mut parts.activities), incoming, &with.names, &label_order)?;
-        tables.push(("activities", Table::Batch(table)));
+        tables.push(("activities", Table::Batches(vec![table])));
     }
     if plan.dfg.is_some() {
         let rows = dfg::Rows {
-            names: &with.names,
+            names: &StringArray::from_iter_values(&with.names),
             label_order: &label_order,
             asked: plan.dfg.as_deref().unwrap_or(&[]),
             unit,
             with_negatives: with.types.has_start,
         };
-        tables.push(("dfg", Table::Batch(dfg::table(&edges, &rows, with.context)?)));
+        tables.push(("dfg", Table::Batches(dfg::table(&edges, &rows, with.context)?)));
     }
     if let (Some(asked), Some(variants)) = (&plan.variants, &variants) {
         let ranking = Ranking::new(variants, asked.top, &label_order, with.context)?;
         let table = variants::table(variants, &ranking, &with.names, &asked.percentiles, unit, with.context)?;
-        tables.push(("variants", Table::Batch(table)));
+        tables.push(("variants", Table::Batches(vec![table])));
     }
     if let (Some(asked), Some(durations)) = (&plan.durations, &durations) {
-        tables.push(("durations", Table::Batch(durations::table(durations, asked, unit)?)));
+        tables.push(("durations", Table::Batches(vec![durations::table(durations, asked, unit)?])));
     }
     let metrics = parts.metrics();
     if let Some(asked) = &plan.metrics {
-        tables.push(("metrics", Table::Batch(metrics::table(&metrics, asked)?)));
+        tables.push(("metrics", Table::Batches(vec![metrics::table(&metrics, asked)?])));
     }
     if plan.cases {
         let variants = variants.as_ref().ok_or_else(|| Error::internal("cases need variants"))?;

@@ -45,7 +45,8 @@ impl<'a> Folds<'a> {
                 Some(_) => activities::State::without_events(),
                 None => activities::State::default(),
             }),
-            dfg: (plan.dfg.is_some() || plan.overview).then(|| dfg::State::new(plan.dfg.as_deref(), negative)),
+            dfg: (plan.dfg.is_some() || plan.overview)
+                .then(|| dfg::State::new(plan.dfg.as_deref(), negative, gaps_quota(context))),
             variants: (keep != variants::Keep::default() || plan.overview)
                 .then(|| variants::State::new(keep, aside(plan, context))),
             durations: plan.durations.as_deref().map(durations::State::new),
@@ -65,6 +66,14 @@ impl<'a> Folds<'a> {
         let cases = self.cases.as_ref().map_or(0, cases::State::size_bytes);
         (dfg + variants + durations + cases) as u64
     }
+}
+
+/// The part of the memory limit that gaps of very many edges may take.
+const GAPS_SHARE: u64 = 8;
+
+/// Bytes of gaps that a thread may gather.
+pub fn gaps_quota(context: &Context) -> usize {
+    context.memory().limit_bytes().map_or(usize::MAX, |limit| (limit / GAPS_SHARE / context.threads() as u64) as usize)
 }
 
 /// The part of the memory limit that all threads' variants may take.

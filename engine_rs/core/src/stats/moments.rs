@@ -106,11 +106,18 @@ impl Moments {
         if self.n < 2 {
             return None;
         }
+        let denominator = u128::from(self.n) * u128::from(self.n - 1);
+        // In 128 bits, where they are enough.
+        if self.squares_high == 0
+            && let Some(squares) = u128::from(self.n).checked_mul(self.squares_low)
+            && let Some(square) = self.sum.unsigned_abs().checked_mul(self.sum.unsigned_abs())
+        {
+            return Some(((squares - square) as f64 / denominator as f64).sqrt());
+        }
         let n = i256::from_i128(i128::from(self.n));
         let squares = i256::from_parts(self.squares_low, i128::from(self.squares_high));
         let sum = i256::from_i128(self.sum);
         let numerator = n.wrapping_mul(squares).wrapping_sub(sum.wrapping_mul(sum));
-        let denominator = u128::from(self.n) * u128::from(self.n - 1);
         Some((nearest_f64(numerator) / denominator as f64).sqrt())
     }
 }

@@ -48,6 +48,16 @@ impl Ranks {
         self.looked_up(blocks, least, ranks)
     }
 
+    /// All values in order, if they are few.
+    pub fn sorted_few(&mut self, blocks: &[&[i64]]) -> Option<&[i64]> {
+        if blocks.iter().map(|block| block.len()).sum::<usize>() > FEW {
+            return None;
+        }
+        self.gather(blocks);
+        self.scratch.sort_unstable();
+        Some(&self.scratch)
+    }
+
     fn gather(&mut self, blocks: &[&[i64]]) {
         self.scratch.clear();
         blocks.iter().for_each(|block| self.scratch.extend_from_slice(block));

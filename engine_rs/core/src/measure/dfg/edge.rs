@@ -9,8 +9,6 @@ use crate::stats::sieve::Sieve;
 pub struct EdgeState {
     /// Cases with it.
     pub cases: u64,
-    /// Gaps below zero.
-    pub negatives: u64,
     /// Sums and extremes of the gaps, and how many there are.
     pub moments: Moments,
     /// Those of the gaps that percentiles need.
@@ -29,12 +27,5 @@ impl EdgeState {
         let before = self.gaps.size_bytes() as isize;
         self.gaps.take(gaps, asked);
         self.gaps.size_bytes() as isize - before
-    }
-
-    /// Adds what another thread knows of the edge, but for the gaps kept.
-    pub fn add(&mut self, other: &EdgeState) {
-        self.cases += other.cases;
-        self.negatives += other.negatives;
-        self.moments.merge(&other.moments);
     }
 }

@@ -84,6 +84,16 @@ impl EdgeTable {
         self.number_sparse(source, target)
     }
 
+    /// The number of the edge, if it was seen before. Codes must be below what room was made for.
+    pub fn find(&self, source: u32, target: u32) -> Option<usize> {
+        if self.stride > 0 {
+            let known = self.dense[source as usize * self.stride + target as usize] as usize;
+            return known.checked_sub(1);
+        }
+        let is = |&edge: &u32| self.pairs[edge as usize] == (source, target);
+        self.sparse.find(pair_hash((source, target)), is).map(|&edge| edge as usize)
+    }
+
     #[cold]
     #[inline(never)]
     fn first_sight(&mut self, at: usize, source: u32, target: u32) -> usize {
@@ -124,12 +134,14 @@ mod tests {
         let mut table = EdgeTable::default();
         table.make_room(2);
         assert_eq!((table.number(0, 1), table.number(1, 1), table.number(0, 1)), (0, 1, 0));
+        assert_eq!((table.find(1, 1), table.find(1, 0)), (Some(1), None));
         table.make_room(100);
         assert_eq!((table.number(99, 0), table.number(1, 1)), (2, 1));
         table.make_room(MAX_DENSE + 1);
         assert_eq!((table.number(0, 1), table.number(99, 0), table.number(512, 512)), (0, 2, 3));
         table.make_room(100_000);
         assert_eq!((table.number(99_999, 7), table.number(512, 512)), (4, 3));
+        assert_eq!((table.find(99_999, 7), table.find(7, 99_999)), (Some(4), None));
         assert_eq!(table.pairs().len(), 5);
     }
 }

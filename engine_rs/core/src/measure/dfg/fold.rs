@@ -2,13 +2,13 @@
 //!
 //! Telling every gap to its edge at once costs a miss of the cache, of the address translation, or a wrong guess for nearly
 //! every event. So each edge has a bin that is emptied when it is full: all bins together stay in the cache. With very
-//! many edges they do not: then gaps gather over many batches before they are sorted.
+//! many edges they do not: then gaps gather, with their edges, and are sorted at the end or when they have become many.
 
 use std::sync::{Mutex, PoisonError};
 
 use super::EdgeTable;
 use super::edge::EdgeState;
-use super::gathered::Gathered;
+use super::gathered::{Gathered, Sorted, settle};
 use super::table::Edge;
 use crate::cases::batch::CaseBatch;
 use crate::error::{Error, Result};
@@ -20,8 +20,11 @@ use crate::stats::sieve::Sieve;
 pub struct State {
     /// Numbers of the edges.
     pub table: EdgeTable,
-    /// By number. Locked by nobody while the log is read: threads share them only when they are merged.
+    /// By number; none for edges whose gaps are all gathered. Locked by nobody while the log is read: threads share them
+    /// only when they are merged.
     edges: Vec<Mutex<EdgeState>>,
+    /// Gaps below zero by number, where the log has starts.
+    negatives: Vec<u64>,
     kept_bytes: isize,
     /// Percentiles of the gaps; none where only the edges count.
     asked: Option<Vec<Percentile>>,
@@ -35,6 +38,20 @@ pub struct State {
     slots: Vec<Slot>,
     bins: Vec<[i64; BIN]>,
     gathered: Gathered,
+    /// Bytes that may be gathered.
+    quota_bytes: usize,
+}
+
+/// All that one thread has seen.
+pub struct Known {
+    /// The edges that were told of gaps, or that were only noted, with their numbers, by pair.
+    pub order: Vec<((u32, u32), u32)>,
+    /// What they were told, by number; empty where they were only noted.
+    pub edges: Vec<Mutex<EdgeState>>,
+    /// Gaps below zero that they were told of, by number, where there are such.
+    pub negatives: Vec<u64>,
+    /// The gaps that no edge was told of.
+    pub gaps: Sorted,
 }
 
 /// How full an edge's bin is, in how many cases the edge was seen since it was emptied, and the last case it was seen in:
@@ -70,11 +87,13 @@ const BIN: usize = 64;
 const MAX_BINS: usize = 8 * 1024;
 
 impl State {
-    /// A state for the percentiles asked for; where there is not even a list of them, only edges are noted, not gaps.
-    pub fn new(asked: Option<&[Percentile]>, negative: Negative) -> State {
+    /// A state for the percentiles asked for, which gathers at most `quota_bytes`; where there is not even a list of them,
+    /// only edges are noted, not gaps.
+    pub fn new(asked: Option<&[Percentile]>, negative: Negative, quota_bytes: usize) -> State {
         State {
             table: EdgeTable::default(),
             edges: Vec::new(),
+            negatives: Vec::new(),
             kept_bytes: 0,
             asked: asked.map(<[Percentile]>::to_vec),
             second: false,
@@ -85,12 +104,13 @@ impl State {
             slots: Vec::new(),
             bins: Vec::new(),
             gathered: Gathered::default(),
+            quota_bytes,
         }
     }
 
     /// A state for a second look, at those of `edges` whose percentiles the first has missed.
-    pub fn second(edges: &[Edge], asked: &[Percentile], negative: Negative) -> State {
-        let mut state = State { second: true, ..State::new(Some(asked), negative) };
+    pub fn second(edges: &[Edge], asked: &[Percentile], negative: Negative, quota_bytes: usize) -> State {
+        let mut state = State { second: true, ..State::new(Some(asked), negative, quota_bytes) };
         let missed = || edges.iter().filter_map(|edge| edge.missed().map(|sieve| (edge.pair(), sieve)));
         state.table.make_room(missed().map(|((a, b), _)| a.max(b) as usize + 1).max().unwrap_or(0));
         for ((source, target), sieve) in missed() {
@@ -102,16 +122,17 @@ impl State {
 
     /// Bytes held.
     pub fn size_bytes(&self) -> usize {
-        let of_edge = size_of::<Mutex<EdgeState>>() + 16;
+        let edges = self.edges.len() * size_of::<Mutex<EdgeState>>() + self.table.pairs().len() * 16;
         let bins = self.bins.len() * (size_of::<[i64; BIN]>() + size_of::<Slot>());
-        self.kept_bytes.max(0) as usize + self.table.pairs().len() * of_edge + bins + self.gathered.size_bytes()
+        self.kept_bytes.max(0) as usize + edges + self.negatives.len() * 8 + bins + self.gathered.size_bytes()
     }
 
-    /// Hands over what is known, by edge number. Empty where only edges were looked at.
-    pub fn take_edges(&mut self) -> Vec<Mutex<EdgeState>> {
+    /// Hands over what is known.
+    pub fn known(mut self) -> Known {
         self.empty_bins();
-        self.take_gathered();
-        std::mem::take(&mut self.edges)
+        let mut order: Vec<_> = self.table.pairs().iter().copied().zip(0u32..).collect();
+        order.sort_unstable();
+        Known { order, edges: self.edges, negatives: self.negatives, gaps: self.gathered.sorted() }
     }
 
     /// Takes in some cases.
@@ -121,61 +142,73 @@ impl State {
     pub fn fold(&mut self, batch: &CaseBatch<'_>) -> Result<()> {
         let (from, to) = (batch.offsets[0] as usize, batch.offsets[batch.cases()] as usize);
         let codes = &batch.codes[from..to];
-        let highest = codes.iter().max().map_or(0, |&code| code as usize + 1);
-        self.table.make_room(highest);
         let firsts = || batch.offsets[..batch.cases()].iter().map(|&at| at as usize - from);
-        self.table.number_pairs(codes, firsts, &mut self.numbers);
+        let gathers = self.asked.is_some() && self.table.pairs().len() > MAX_BINS;
+        if gathers {
+            self.numbers.clear();
+            self.numbers.resize(codes.len(), 1);
+            firsts().for_each(|at| self.numbers[at] = 0);
+        } else {
+            self.table.make_room(codes.iter().max().map_or(0, |&code| code as usize + 1));
+            self.table.number_pairs(codes, firsts, &mut self.numbers);
+        }
         if self.asked.is_none() {
             return Ok(());
         }
-        let second = self.second;
-        let unknown =
-            || EdgeState { gaps: if second { Sieve::closed() } else { Sieve::default() }, ..EdgeState::default() };
-        self.edges.resize_with(self.table.pairs().len(), || Mutex::new(unknown()));
+        let times = &batch.times[from..to];
         match batch.starts {
-            None => gaps_between(&batch.times[from..to], &mut self.gaps),
-            Some(starts) => self.gaps_between_intervals(&batch.times[from..to], &starts[from..to])?,
+            None => gaps_between(times, times, &mut self.gaps),
+            Some(starts) => {
+                gaps_between(times, &starts[from..to], &mut self.gaps);
+                self.check_negatives()?;
+            }
         }
-        if self.edges.len() <= MAX_BINS {
-            self.fill_bins();
-        } else {
+        if gathers {
             self.empty_bins();
-            self.gathered.add(&self.numbers, &self.gaps, self.case);
-            if self.gathered.is_full(self.edges.len()) {
+            self.gathered.add(codes, &self.numbers, &self.gaps, self.case);
+            if self.gathered.is_full(self.quota_bytes) {
                 self.take_gathered();
             }
+        } else {
+            self.make_edges();
+            if batch.starts.is_some() {
+                self.settle_negatives();
+            }
+            self.fill_bins();
         }
         self.case += batch.cases() as u64;
         Ok(())
     }
 
-    /// Gaps from the end of one event to the start of the next.
-    fn gaps_between_intervals(&mut self, times: &[i64], starts: &[i64]) -> Result<()> {
-        self.gaps.clear();
-        self.gaps.resize(times.len(), 0);
-        for i in 1..times.len() {
-            if self.numbers[i] == 0 {
-                continue;
+    /// Makes room for what is known of every edge.
+    fn make_edges(&mut self) {
+        let second = self.second;
+        let unknown =
+            || EdgeState { gaps: if second { Sieve::closed() } else { Sieve::default() }, ..EdgeState::default() };
+        self.edges.resize_with(self.table.pairs().len(), || Mutex::new(unknown()));
+    }
+
+    /// Refuses gaps below zero, if they are not allowed.
+    fn check_negatives(&self) -> Result<()> {
+        let mut gaps = self.numbers.iter().zip(&self.gaps);
+        match gaps.find(|&(&number, &gap)| number > 0 && gap < 0) {
+            Some((_, &gap)) if self.negative == Negative::Error => {
+                let text = format!(
+                    "an event starts {} ticks before the one before it in its case ends; pass negative=\"keep\" or \"zero\" to accept overlaps",
+                    gap.unsigned_abs()
+                );
+                Err(Error::data(text).with("column", "start_timestamp"))
             }
-            let gap = starts[i] - times[i - 1];
-            self.gaps[i] = gap;
-            if gap >= 0 {
-                continue;
-            }
-            known(&mut self.edges[self.numbers[i] as usize - 1]).negatives += 1;
-            match self.negative {
-                Negative::Keep => {}
-                Negative::Zero => self.gaps[i] = 0,
-                Negative::Error => {
-                    let text = format!(
-                        "an event starts {} ticks before the one before it in its case ends; pass negative=\"keep\" or \"zero\" to accept overlaps",
-                        -gap
-                    );
-                    return Err(Error::data(text).with("column", "start_timestamp"));
-                }
-            }
+            _ => Ok(()),
         }
-        Ok(())
+    }
+
+    /// Counts gaps below zero by edge, and makes them zero if they are to be so.
+    fn settle_negatives(&mut self) {
+        self.negatives.resize(self.edges.len(), 0);
+        for (&number, gap) in self.numbers.iter().zip(&mut self.gaps).filter(|(number, _)| **number > 0) {
+            self.negatives[number as usize - 1] += settle(std::slice::from_mut(gap), self.negative);
+        }
     }
 
     /// Puts the gaps of the batch in the bins of their edges.
@@ -208,13 +241,27 @@ impl State {
         (self.slots, self.bins) = (Vec::new(), Vec::new());
     }
 
+    /// Tells the edges what was gathered.
     fn take_gathered(&mut self) {
-        let State { gathered, edges, kept_bytes, asked, .. } = self;
-        let asked = asked.as_deref().unwrap_or(&[]);
-        let take = |number, gaps: &[i64], cases| {
-            *kept_bytes += known(&mut edges[number as usize - 1]).take(gaps, cases, asked);
-        };
-        gathered.drain(take);
+        self.table.make_room(self.gathered.highest() as usize + 1);
+        let mut gathered = std::mem::take(&mut self.gathered);
+        gathered.drain(|(source, target), gaps, cases| {
+            if self.second && self.table.find(source, target).is_none() {
+                return;
+            }
+            let number = self.table.number(source, target);
+            if number >= self.edges.len() {
+                self.make_edges();
+            }
+            let negatives = settle(gaps, self.negative);
+            if negatives > 0 {
+                self.negatives.resize(self.edges.len(), 0);
+                self.negatives[number] += negatives;
+            }
+            let asked = self.asked.as_deref().unwrap_or(&[]);
+            self.kept_bytes += known(&mut self.edges[number]).take(gaps, cases, asked);
+        });
+        self.gathered = gathered;
     }
 }
 
@@ -232,9 +279,9 @@ fn known(edge: &mut Mutex<EdgeState>) -> &mut EdgeState {
     edge.get_mut().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Gaps from each event to the next; what stands at the first event of a case is no gap.
-fn gaps_between(times: &[i64], gaps: &mut Vec<i64>) {
+/// Gaps from the end of each event to the start of the next; what stands at the first event of a case is no gap.
+fn gaps_between(ends: &[i64], starts: &[i64], gaps: &mut Vec<i64>) {
     gaps.clear();
     gaps.push(0);
-    gaps.extend(times.windows(2).map(|pair| pair[1].wrapping_sub(pair[0])));
+    gaps.extend(ends.iter().zip(&starts[1..]).map(|(end, start)| start.wrapping_sub(*end)));
 }

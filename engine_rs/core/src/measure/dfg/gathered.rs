@@ -1,47 +1,57 @@
-//! Gaps of very many edges, gathered over batches until there is something to sort.
+//! Gaps of very many edges, gathered until there is something to sort: then no edge has to be looked up for each of its
+//! gaps, which would miss the cache every time.
+
+use crate::log::spec::Negative;
 
 /// Gaps with their edges and cases, in the order in which they were met.
 #[derive(Default)]
 pub struct Gathered {
     records: Vec<Record>,
+    /// Space to sort in.
     spare: Vec<Record>,
-    gaps: Vec<i64>,
 }
 
 #[derive(Clone, Copy, Default)]
 struct Record {
-    /// Edge number, from 1.
-    number: u32,
+    source: u32,
+    target: u32,
     /// The low half of the case's number: cases that follow each other in one edge differ in it.
     case: u32,
     gap: i64,
 }
 
-/// Records gathered before they are sorted: many per edge, within bounds.
-const PER_EDGE: usize = 16;
-const FEWEST: usize = 1 << 18;
+impl Record {
+    fn pair(&self) -> (u32, u32) {
+        (self.source, self.target)
+    }
+}
+
+/// Records gathered at most before they are sorted.
 const MOST: usize = 1 << 23;
 
 /// Bits sorted by in one pass.
-const DIGIT: u32 = 11;
+const DIGIT: u32 = 12;
 
 impl Gathered {
-    /// Adds the gaps of a batch; number 0 marks the first event of a case. `case` cases came before.
-    pub fn add(&mut self, numbers: &[u32], gaps: &[i64], case: u64) {
+    /// Adds the gaps of a batch, each from the event before to the one at its place; `marks` are 0 at the first event of
+    /// a case. `case` cases came before.
+    pub fn add(&mut self, codes: &[u32], marks: &[u32], gaps: &[i64], case: u64) {
         let mut case = case as u32;
-        self.records.reserve(numbers.len());
-        for (&number, &gap) in numbers.iter().zip(gaps) {
-            if number == 0 {
+        self.records.reserve(codes.len());
+        let mut source = 0;
+        for ((&target, &mark), &gap) in codes.iter().zip(marks).zip(gaps) {
+            if mark == 0 {
                 case = case.wrapping_add(1);
             } else {
-                self.records.push(Record { number, case, gap });
+                self.records.push(Record { source, target, case, gap });
             }
+            source = target;
         }
     }
 
-    /// Whether it is time to drain, with so many edges.
-    pub fn is_full(&self, edges: usize) -> bool {
-        self.records.len() >= (edges * PER_EDGE).clamp(FEWEST, MOST)
+    /// Whether there are so many that they are to be told to their edges, within `quota_bytes`.
+    pub fn is_full(&self, quota_bytes: usize) -> bool {
+        self.records.len() >= MOST.min(quota_bytes / (2 * size_of::<Record>()))
     }
 
     /// Bytes held.
@@ -49,32 +59,38 @@ impl Gathered {
         (self.records.capacity() + self.spare.capacity()) * size_of::<Record>()
     }
 
+    /// The highest code.
+    pub fn highest(&self) -> u32 {
+        self.records.iter().map(|record| record.source.max(record.target)).max().unwrap_or(0)
+    }
+
     /// Hands out all gaps edge by edge, with the number of cases they lie in, and forgets them.
-    pub fn drain(&mut self, mut take: impl FnMut(u32, &[i64], u64)) {
-        if self.records.is_empty() {
-            return;
-        }
+    pub fn drain(&mut self, mut take: impl FnMut((u32, u32), &mut [i64], u64)) {
         self.sort();
-        let mut rest = self.records.as_slice();
-        while let Some(first) = rest.first() {
-            let length = rest.iter().take_while(|record| record.number == first.number).count();
-            let (run, after) = rest.split_at(length);
-            // Records of one edge are still in the order of cases.
-            let changes = run.windows(2).filter(|pair| pair[0].case != pair[1].case).count();
-            self.gaps.clear();
-            self.gaps.extend(run.iter().map(|record| record.gap));
-            take(first.number, &self.gaps, changes as u64 + 1);
-            rest = after;
+        let (mut walk, mut gaps) = (Walk { rest: &self.records }, Vec::new());
+        while let Some(pair) = walk.peek() {
+            gaps.clear();
+            let cases = walk.next(pair, &mut gaps);
+            take(pair, &mut gaps, cases);
         }
         self.records.clear();
     }
 
-    /// Sorts by edge, stably: counting sorts from the lowest digit of the number to the highest.
+    /// All gaps, sorted by edge.
+    pub fn sorted(mut self) -> Sorted {
+        self.sort();
+        Sorted { records: self.records }
+    }
+
+    /// Sorts by edge, stably: counting sorts from the lowest digit of the pair to the highest.
     fn sort(&mut self) {
-        let highest = self.records.iter().map(|record| record.number).max().unwrap_or(0);
+        let bits = u32::BITS - self.highest().leading_zeros();
         self.spare.resize(self.records.len(), Record::default());
-        for shift in (0..u32::BITS - highest.leading_zeros()).step_by(DIGIT as usize) {
-            let digit = |record: &Record| (record.number >> shift) as usize % (1 << DIGIT);
+        for shift in (0..2 * bits).step_by(DIGIT as usize) {
+            let digit = |record: &Record| {
+                let pair = u64::from(record.source) << bits | u64::from(record.target);
+                (pair >> shift) as usize % (1 << DIGIT)
+            };
             let mut next = vec![0usize; 1 << DIGIT];
             self.records.iter().for_each(|record| next[digit(record)] += 1);
             let mut at = 0;
@@ -93,6 +109,60 @@ impl Gathered {
     }
 }
 
+/// Treats gaps below zero by the rule, and counts them.
+pub fn settle(gaps: &mut [i64], rule: Negative) -> u64 {
+    let negatives = gaps.iter().filter(|&&gap| gap < 0).count();
+    if negatives > 0 && rule == Negative::Zero {
+        gaps.iter_mut().for_each(|gap| *gap = (*gap).max(0));
+    }
+    negatives as u64
+}
+
+/// The gaps of one thread, sorted by edge.
+pub struct Sorted {
+    records: Vec<Record>,
+}
+
+impl Sorted {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// The edges that stand at every `length`th place.
+    pub fn every(&self, length: usize) -> impl Iterator<Item = (u32, u32)> + '_ {
+        self.records.iter().skip(length).step_by(length).map(Record::pair)
+    }
+
+    /// A walk through the gaps of the edges from `from` to before `end`.
+    pub fn walk(&self, from: Option<(u32, u32)>, end: Option<(u32, u32)>) -> Walk<'_> {
+        let place = |pair: (u32, u32)| self.records.partition_point(|record| record.pair() < pair);
+        Walk { rest: &self.records[from.map_or(0, place)..end.map_or(self.records.len(), place)] }
+    }
+}
+
+/// Gaps that were not met yet.
+pub struct Walk<'a> {
+    rest: &'a [Record],
+}
+
+impl Walk<'_> {
+    /// The edge that comes next.
+    pub fn peek(&self) -> Option<(u32, u32)> {
+        self.rest.first().map(Record::pair)
+    }
+
+    /// Appends the gaps of `pair` if that comes next; returns the number of cases they lie in.
+    pub fn next(&mut self, pair: (u32, u32), gaps: &mut Vec<i64>) -> u64 {
+        let length = self.rest.iter().take_while(|record| record.pair() == pair).count();
+        let (run, after) = self.rest.split_at(length);
+        self.rest = after;
+        gaps.extend(run.iter().map(|record| record.gap));
+        // Records of one edge are still in the order of cases.
+        run.chunk_by(|one, next| one.case == next.case).count() as u64
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,27 +172,57 @@ mod tests {
     proptest! {
         #[test]
         fn gaps_come_out_by_edge_in_order_with_their_cases(
-            cases in prop::collection::vec(prop::collection::vec((1u32..5_000_000, any::<i64>()), 0..6), 0..60)
+            cases in prop::collection::vec(prop::collection::vec((0u32..3, any::<i64>()), 1..7), 0..60),
+            factor in prop_oneof![Just(1u32), Just(700), Just(u32::MAX / 2)],
         ) {
             let mut gathered = Gathered::default();
-            let mut expected: BTreeMap<u32, (Vec<i64>, u64)> = BTreeMap::new();
+            let mut expected: BTreeMap<(u32, u32), (Vec<i64>, u64)> = BTreeMap::new();
             for (i, case) in cases.iter().enumerate() {
-                let case: Vec<(u32, i64)> = case.iter().map(|&(number, gap)| (number % 7 * 700_000 + 1, gap)).collect();
-                let numbers: Vec<u32> = std::iter::once(0).chain(case.iter().map(|pair| pair.0)).collect();
-                let gaps: Vec<i64> = std::iter::once(0).chain(case.iter().map(|pair| pair.1)).collect();
-                gathered.add(&numbers, &gaps, i as u64);
+                let codes: Vec<u32> = case.iter().map(|&(code, _)| code * factor).collect();
+                let gaps: Vec<i64> = case.iter().map(|&(_, gap)| gap).collect();
+                let marks: Vec<u32> = (0..codes.len() as u32).collect();
+                gathered.add(&codes, &marks, &gaps, i as u64);
                 let mut seen = Vec::new();
-                for (number, gap) in case {
-                    let edge = expected.entry(number).or_default();
+                for (pair, &gap) in codes.windows(2).zip(&gaps[1..]) {
+                    let pair = (pair[0], pair[1]);
+                    let edge = expected.entry(pair).or_default();
                     edge.0.push(gap);
-                    edge.1 += u64::from(!seen.contains(&number));
-                    seen.push(number);
+                    edge.1 += u64::from(!seen.contains(&pair));
+                    seen.push(pair);
                 }
             }
             let mut found = BTreeMap::new();
-            gathered.drain(|number, gaps, cases| assert!(found.insert(number, (gaps.to_vec(), cases)).is_none()));
+            gathered.drain(|pair, gaps, cases| assert!(found.insert(pair, (gaps.to_vec(), cases)).is_none()));
             prop_assert_eq!(found, expected);
-            gathered.drain(|_, _, _| panic!("drained twice"));
+            prop_assert_eq!(gathered.sorted().len(), 0);
         }
+    }
+
+    #[test]
+    fn walks_of_parts_meet_every_edge_once() {
+        let mut gathered = Gathered::default();
+        let codes: Vec<u32> = (0..1000).map(|i| i * i % 37).collect();
+        let marks: Vec<u32> = (0..1000).map(|i| i % 11).collect();
+        gathered.add(&codes, &marks, &vec![1; 1000], 0);
+        let sorted = gathered.sorted();
+        let mut cuts: Vec<_> = sorted.every(100).map(Some).collect();
+        cuts.dedup();
+        let ends = cuts.iter().copied().chain([None]);
+        let mut pairs = Vec::new();
+        for (from, end) in [None].into_iter().chain(cuts.iter().copied()).zip(ends) {
+            let (mut walk, mut gaps) = (sorted.walk(from, end), Vec::new());
+            while let Some(pair) = walk.peek() {
+                assert!(walk.next(pair, &mut gaps) > 0);
+                pairs.push(pair);
+            }
+        }
+        assert!(pairs.is_sorted_by(|one, next| one < next) && pairs.len() > 30);
+    }
+
+    #[test]
+    fn gaps_below_zero_are_kept_or_cut_and_counted() {
+        let mut gaps = [-5, 0, 7, i64::MIN];
+        assert_eq!((settle(&mut gaps, Negative::Keep), gaps), (2, [-5, 0, 7, i64::MIN]));
+        assert_eq!((settle(&mut gaps, Negative::Zero), gaps), (2, [0, 0, 7, 0]));
     }
 }

@@ -6,7 +6,8 @@
 //! (R type 7) of the gaps are exact. Rows come by count (most first), then source, then target.
 //! Sum of counts = events - cases.
 //!
-//! Cost: O(events): one look-up in a dense table (a hash table above 512 activities), one move to the gaps of the edge,
+//! Cost: O(events): one look-up in a dense table (a hash table above 512 activities), one move to the gaps of the edge (or
+//! a few in sorting, where edges are very many),
 //! and where percentiles are asked for a few comparisons per gap. Memory does not grow with the log but slightly: see
 //! [`crate::stats::sieve`]. Where the gaps of an edge change in kind while the log is read, it is read a second time.
 
@@ -18,4 +19,4 @@ mod table;
 
 pub use edges::EdgeTable;
 pub use fold::State;
-pub use table::{Edge, Rows, complete, finish, table};
+pub use table::{About, Edge, Rows, complete, finish, table};

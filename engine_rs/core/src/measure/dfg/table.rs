@@ -2,16 +2,23 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use arrow_array::RecordBatch;
+use arrow_array::{RecordBatch, StringArray, UInt32Array};
+use arrow_schema::{DataType, Field};
 use arrow_select::concat::concat_batches;
+use arrow_select::take::take;
 
 use super::State;
 use super::edge::EdgeState;
+use super::fold::Known;
+use super::gathered::{Walk, settle};
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::measure::columns::{batch, counts, labels};
+use crate::log::spec::Negative;
+use crate::measure::columns::{batch, counts};
 use crate::measure::statistics::{Description, Sieved, float_field, floats, spread};
+use crate::stats::moments::Moments;
 use crate::stats::quantile::Percentile;
+use crate::stats::ranks::Ranks;
 use crate::stats::sieve::Sieve;
 use crate::units::{Unit, ratio};
 use crate::workers;
@@ -43,88 +50,140 @@ impl Edge {
     }
 }
 
-/// The edges of one thread, found by their places: those in `order`, by pair.
-struct Ordered {
-    order: Vec<((u32, u32), u32)>,
-    edges: Vec<Mutex<EdgeState>>,
-}
-
-/// Edges merged in one go by a thread.
+/// Edges merged in one go by a thread, or as many as gaps of theirs that were not told to them.
 const STRETCH: usize = 64;
+const GAPS: usize = 1 << 15;
 
 /// Merges the threads' states and describes the gaps of every edge; the edges come by pair.
 ///
 /// # Errors
 /// CANCELLED.
-pub fn finish(states: Vec<State>, asked: &[Percentile], unit: Unit, context: &Context) -> Result<Vec<Edge>> {
+pub fn finish(states: Vec<State>, about: &About<'_>, context: &Context) -> Result<Vec<Edge>> {
     let cells: Vec<Mutex<Option<State>>> = states.into_iter().map(|state| Mutex::new(Some(state))).collect();
     let threads = workers::for_each(context, cells.len(), |i| {
         let state = cells[i].lock().unwrap_or_else(PoisonError::into_inner).take();
-        let mut state = state.ok_or_else(|| Error::internal("a state was taken twice"))?;
-        let mut order: Vec<_> = state.table.pairs().iter().copied().zip(0u32..).collect();
-        order.sort_unstable();
-        Ok(Ordered { order, edges: state.take_edges() })
+        Ok(state.ok_or_else(|| Error::internal("a state was taken twice"))?.known())
     })?;
-    // Pairs in ranges, cut where the longest list has as many edges as a thread takes at once.
-    let longest = threads.iter().map(|thread| &thread.order).max_by_key(|order| order.len());
-    let cuts: Vec<(u32, u32)> = longest
-        .into_iter()
-        .flat_map(|order| order.iter().skip(STRETCH).step_by(STRETCH).map(|(pair, _)| *pair))
-        .collect();
+    // Edges in ranges of pairs.
+    let mut cuts: Vec<(u32, u32)> = Vec::new();
+    if let Some(order) = threads.iter().map(|thread| &thread.order).max_by_key(|order| order.len()) {
+        cuts.extend(order.iter().skip(STRETCH).step_by(STRETCH).map(|(pair, _)| *pair));
+    }
+    if let Some(gaps) = threads.iter().map(|thread| &thread.gaps).max_by_key(|gaps| gaps.len()) {
+        cuts.extend(gaps.every(GAPS));
+    }
+    cuts.sort_unstable();
+    cuts.dedup();
     let parts = workers::for_each(context, cuts.len() + 1, |i| {
-        let from = |order: &[((u32, u32), u32)], cut: Option<&(u32, u32)>, none: usize| {
-            cut.map_or(none, |cut| order.partition_point(|(pair, _)| pair < cut))
-        };
-        let own = threads.iter().map(|thread| {
-            let order = &thread.order;
-            let before = i.checked_sub(1).and_then(|i| cuts.get(i));
-            (&order[from(order, before, 0)..from(order, cuts.get(i), order.len())], &thread.edges[..])
-        });
-        Ok(merge(own.collect(), asked, unit))
+        Ok(merge(&threads, i.checked_sub(1).and_then(|i| cuts.get(i)).copied(), cuts.get(i).copied(), about))
     })?;
-    Ok(parts.into_iter().flatten().collect())
+    let mut edges = Vec::with_capacity(parts.iter().map(Vec::len).sum());
+    parts.into_iter().for_each(|part| edges.extend(part));
+    Ok(edges)
 }
 
-/// The edges of one thread in a range of pairs, and all its edges by number.
-type Stretch<'a> = (&'a [((u32, u32), u32)], &'a [Mutex<EdgeState>]);
+/// What is asked of gaps.
+pub struct About<'a> {
+    /// Percentiles.
+    pub asked: &'a [Percentile],
+    /// Unit of the gaps.
+    pub unit: Unit,
+    /// What becomes of those below zero.
+    pub negative: Negative,
+}
 
-fn merge(mut threads: Vec<Stretch<'_>>, asked: &[Percentile], unit: Unit) -> Vec<Edge> {
+/// The edges of all threads from pair `from` to before `end`.
+fn merge(threads: &[Known], from: Option<(u32, u32)>, end: Option<(u32, u32)>, about: &About<'_>) -> Vec<Edge> {
+    let mut parts: Vec<Part<'_>> = threads.iter().map(|thread| Part::new(thread, from, end)).collect();
+    let mut space = Space::default();
     let mut merged = Vec::new();
-    let mut parts = Vec::new();
-    while let Some(pair) = threads.iter().filter_map(|(order, _)| order.first()).map(|(pair, _)| *pair).min() {
-        for (order, edges) in &mut threads {
-            let Some((&(_, number), rest)) = order.split_first().filter(|((own, _), _)| *own == pair) else { continue };
-            *order = rest;
-            // Where only edges are looked at, there is nothing to take.
-            let Some(cell) = edges.get(number as usize) else { continue };
-            parts.push(std::mem::take(&mut *cell.lock().unwrap_or_else(PoisonError::into_inner)));
-        }
-        merged.push(described(pair, &mut parts, asked, unit));
+    while let Some((source, target)) = parts.iter().filter_map(Part::peek).min() {
+        space.clear();
+        parts.iter_mut().for_each(|part| part.next((source, target), &mut space));
+        space.negatives += settle(&mut space.gaps, about.negative);
+        let (cases, negatives) = (space.cases, space.negatives);
+        let gaps = space.described(about);
+        merged.push(Edge { source, target, count: gaps.description.moments.n(), cases, negatives, gaps });
     }
     merged
 }
 
-/// The edge that `parts` are of, which are used up.
-fn described((source, target): (u32, u32), parts: &mut Vec<EdgeState>, asked: &[Percentile], unit: Unit) -> Edge {
-    let mut whole = EdgeState::default();
-    parts.iter().for_each(|part| whole.add(part));
-    let EdgeState { cases, negatives, moments, .. } = whole;
-    let gaps = Sieved::new(moments, parts.drain(..).map(|part| part.gaps), asked, unit);
-    Edge { source, target, count: moments.n(), cases, negatives, gaps }
+/// What one thread knows of a range of edges and was not met yet.
+struct Part<'a> {
+    thread: &'a Known,
+    order: &'a [((u32, u32), u32)],
+    walk: Walk<'a>,
+}
+
+impl<'a> Part<'a> {
+    fn new(thread: &'a Known, from: Option<(u32, u32)>, end: Option<(u32, u32)>) -> Part<'a> {
+        let place = |pair: (u32, u32)| thread.order.partition_point(|(own, _)| *own < pair);
+        let order = &thread.order[from.map_or(0, place)..end.map_or(thread.order.len(), place)];
+        Part { thread, order, walk: thread.gaps.walk(from, end) }
+    }
+
+    /// The edge that comes next.
+    fn peek(&self) -> Option<(u32, u32)> {
+        let told = self.order.first().map(|(pair, _)| *pair);
+        [told, self.walk.peek()].into_iter().flatten().min()
+    }
+
+    /// Adds what is known of `pair`, which comes next or not at all.
+    fn next(&mut self, pair: (u32, u32), space: &mut Space) {
+        space.cases += self.walk.next(pair, &mut space.gaps);
+        let Some((&(_, number), rest)) = self.order.split_first().filter(|((own, _), _)| *own == pair) else { return };
+        self.order = rest;
+        let number = number as usize;
+        space.negatives += self.thread.negatives.get(number).copied().unwrap_or(0);
+        // Where edges are only noted, there is nothing to take.
+        let Some(cell) = self.thread.edges.get(number) else { return };
+        let told = std::mem::take(&mut *cell.lock().unwrap_or_else(PoisonError::into_inner));
+        if told.moments.n() > 0 {
+            space.cases += told.cases;
+            space.told.push(told);
+        }
+    }
+}
+
+/// What is known of one edge, and space to describe it: used again for edge after edge.
+#[derive(Default)]
+struct Space {
+    cases: u64,
+    negatives: u64,
+    told: Vec<EdgeState>,
+    gaps: Vec<i64>,
+    ranks: Ranks,
+}
+
+impl Space {
+    fn clear(&mut self) {
+        (self.cases, self.negatives) = (0, 0);
+        self.told.clear();
+        self.gaps.clear();
+    }
+
+    /// Describes all gaps, those that were told to the edge and those that are here; the former are used up.
+    fn described(&mut self, &About { asked, unit, .. }: &About<'_>) -> Sieved {
+        if self.told.is_empty() {
+            return Sieved::known(Description::of(&[&self.gaps], asked, unit, &mut self.ranks));
+        }
+        if !self.gaps.is_empty() {
+            let mut rest = EdgeState::default();
+            rest.take(&self.gaps, 0, asked);
+            self.told.push(rest);
+        }
+        let mut moments = Moments::default();
+        self.told.iter().for_each(|told| moments.merge(&told.moments));
+        Sieved::new(moments, self.told.drain(..).map(|told| told.gaps), asked, unit)
+    }
 }
 
 /// Fills in the percentiles that `edges` miss with those that a second look has found.
 ///
 /// # Errors
 /// INVALID_DATA where that look did not see the same gaps as the first; CANCELLED.
-pub fn complete(
-    edges: &mut [Edge],
-    second: Vec<State>,
-    asked: &[Percentile],
-    unit: Unit,
-    context: &Context,
-) -> Result<()> {
-    let found = finish(second, asked, unit, context)?;
+pub fn complete(edges: &mut [Edge], second: Vec<State>, about: &About<'_>, context: &Context) -> Result<()> {
+    let found = finish(second, about, context)?;
     for edge in edges.iter_mut().filter(|edge| edge.missed().is_some()) {
         let again = found.binary_search_by_key(&edge.pair(), Edge::pair).ok().map(|at| &found[at].gaps);
         edge.gaps.complete(again)?;
@@ -135,7 +194,7 @@ pub fn complete(
 /// What the rows of the table are made with.
 pub struct Rows<'a> {
     /// Label by activity code.
-    pub names: &'a [String],
+    pub names: &'a StringArray,
     /// Each activity's place among the sorted labels.
     pub label_order: &'a [u32],
     /// Percentiles.
@@ -146,14 +205,16 @@ pub struct Rows<'a> {
     pub with_negatives: bool,
 }
 
-/// Rows made in one go by a thread: as many edges as stay in the cache while their columns are written.
+/// Rows made in one go: as many edges as stay in the cache while their columns are written.
 const ROWS: usize = 4096;
+/// Rows of a batch, made by one thread.
+const BATCH_ROWS: usize = 16 * ROWS;
 
-/// The dfg table.
+/// The dfg table, in one batch or more.
 ///
 /// # Errors
 /// CANCELLED; INTERNAL if the columns do not fit together.
-pub fn table(edges: &[Edge], with: &Rows<'_>, context: &Context) -> Result<RecordBatch> {
+pub fn table(edges: &[Edge], with: &Rows<'_>, context: &Context) -> Result<Vec<RecordBatch>> {
     // Names were compared once each; edges are by the places of their names, and only their numbers move.
     let place = |code: u32| with.label_order[code as usize];
     let mut order: Vec<(std::cmp::Reverse<u64>, u32, u32, u32)> = edges
@@ -162,20 +223,29 @@ pub fn table(edges: &[Edge], with: &Rows<'_>, context: &Context) -> Result<Recor
         .map(|(edge, i)| (std::cmp::Reverse(edge.count), place(edge.source), place(edge.target), i))
         .collect();
     order.sort_unstable();
-    let chunks: Vec<_> = if order.is_empty() { vec![&order[..]] } else { order.chunks(ROWS).collect() };
-    let batches = workers::for_each(context, chunks.len(), |i| {
-        rows(chunks[i].iter().map(|&(_, _, _, edge)| &edges[edge as usize]).collect(), with)
-    })?;
-    concat_batches(&batches[0].schema(), &batches).map_err(|error| Error::internal(error.to_string()))
+    let made =
+        |order: &[(_, _, _, u32)]| rows(order.iter().map(|&(_, _, _, edge)| &edges[edge as usize]).collect(), with);
+    if order.is_empty() {
+        return Ok(vec![made(&[])?]);
+    }
+    let batches: Vec<_> = order.chunks(BATCH_ROWS).collect();
+    workers::for_each(context, batches.len(), |i| {
+        let parts = batches[i].chunks(ROWS).map(made).collect::<Result<Vec<_>>>()?;
+        concat_batches(&parts[0].schema(), &parts).map_err(|error| Error::internal(error.to_string()))
+    })
 }
 
 fn rows(edges: Vec<&Edge>, with: &Rows<'_>) -> Result<RecordBatch> {
-    let name = |code: u32| with.names[code as usize].as_str();
+    let label = |name: &str, code: fn(&Edge) -> u32| {
+        let codes: UInt32Array = edges.iter().map(|edge| code(edge)).collect();
+        let labels = take(with.names, &codes, None).map_err(|error| Error::internal(error.to_string()))?;
+        Ok::<_, Error>((Field::new(name, DataType::Utf8, false), labels))
+    };
     let totals =
         edges.iter().map(|edge| Some(ratio(edge.gaps.description.moments.sum(), i128::from(with.unit.per_second()))));
     let mut columns = vec![
-        labels("source", edges.iter().map(|edge| name(edge.source))),
-        labels("target", edges.iter().map(|edge| name(edge.target))),
+        label("source", |edge| edge.source)?,
+        label("target", |edge| edge.target)?,
         counts("count", edges.iter().map(|edge| edge.count)),
         counts("cases", edges.iter().map(|edge| edge.cases)),
         (float_field("total_s"), floats(totals)),
