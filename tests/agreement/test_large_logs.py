@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
-from engines import THREADS, assert_equal, expected, ipc_bytes, mine, parquet, roles
+from engines import MEASURES, PERCENTILES, THREADS, assert_equal, expected, ipc_bytes, mine, parquet, roles
 from random_logs import CASE_IDS, LAYOUTS, draw_log, in_chunks
 
 import pycjm
@@ -72,6 +73,22 @@ def test_the_same_run_again_is_the_same(threads: int) -> None:
 def test_alphabets(n_activities: int) -> None:
     events = draw_log(6, N_EVENTS, n_cases=2000, n_activities=n_activities)
     assert_equal(mine(events, events, threads=7), expected(events))
+
+
+@pytest.mark.parametrize("negative", ["keep", "zero"])
+def test_many_edges_with_overlaps(tmp_path: Path, negative: str) -> None:
+    """So many edges that their gaps are gathered; and under a limit, that they are told of them in between."""
+    events = draw_log(9, N_EVENTS, n_cases=2000, n_activities=20_000, with_starts=True)
+    wanted = expected(events, negative=negative)
+    assert wanted["dfg"].num_rows > 20_000
+    assert pc.sum(wanted["dfg"]["negatives"]).as_py() > 1000
+    log = pycjm.scan(events, **roles(events), negative=negative)
+    for limit in (None, 100 << 20, 40 << 20):
+        result = log.mine(*MEASURES, percentiles=PERCENTILES, threads=2, memory_limit=limit, spill_dir=tmp_path)
+        assert_equal(result, wanted, what=limit)
+    if negative == "keep":
+        with pytest.raises(pycjm.errors.InvalidData, match="ticks before"):
+            pycjm.scan(events, **roles(events), negative="error").mine("dfg")
 
 
 @pytest.mark.parametrize(("n_cases", "n_events"), [(1, 20_000), (20_000, 20_000), (2, 3)])

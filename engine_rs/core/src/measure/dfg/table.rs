@@ -257,3 +257,49 @@ fn rows(edges: Vec<&Edge>, with: &Rows<'_>) -> Result<RecordBatch> {
     }
     batch(columns)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cases::batch::{CaseBatch, Ids};
+
+    /// What is known of every edge, by however many threads, gathering as many bytes as they may.
+    fn found(threads: usize, quota_bytes: usize, rule: Negative) -> Vec<String> {
+        const CASES: usize = 4000;
+        let asked = [Percentile::new(50.0).unwrap(), Percentile::new(99.0).unwrap()];
+        let mut states: Vec<State> = (0..threads).map(|_| State::new(Some(&asked), rule, quota_bytes)).collect();
+        let offsets: Vec<u32> = (0..=CASES as u32).map(|case| case * 10).collect();
+        let (keys, orders) = (vec![0; CASES], vec![0; CASES]);
+        for round in 0..6u64 {
+            // Edges of the first rounds come back in the last ones, some of them twice in a case.
+            let codes: Vec<u32> = (0..CASES as u64 * 10).map(|i| ((i / 10 * 7 + i * i % 30) % 5000) as u32).collect();
+            let times: Vec<i64> = (0..CASES as i64 * 10).map(|i| i * i % 1009 + i * round as i64).collect();
+            let starts: Vec<i64> = times.iter().map(|time| time - time % 700).collect();
+            let batch = CaseBatch {
+                offsets: &offsets,
+                codes: &codes,
+                times: &times,
+                starts: Some(&starts),
+                keys: &keys,
+                ids: Ids::Keys,
+                orders: &orders,
+            };
+            states[round as usize % threads].fold(&batch).unwrap();
+        }
+        let edges =
+            finish(states, &About { asked: &asked, unit: Unit::Micro, negative: rule }, &Context::new()).unwrap();
+        let told = |edge: &Edge| format!("{:?}", (edge.pair(), edge.count, edge.cases, edge.negatives, &edge.gaps));
+        edges.iter().map(told).collect()
+    }
+
+    #[test]
+    fn many_edges_are_the_same_gathered_or_told_by_any_thread() {
+        for rule in [Negative::Keep, Negative::Zero] {
+            let whole = found(1, usize::MAX, rule);
+            assert!(whole.len() > 10_000, "{}", whole.len());
+            for (threads, quota_bytes) in [(1, 0), (1, 4 << 20), (2, usize::MAX), (3, 1 << 20), (3, 0)] {
+                assert!(found(threads, quota_bytes, rule) == whole, "{threads} {quota_bytes}");
+            }
+        }
+    }
+}
