@@ -89,8 +89,8 @@ pub fn of_ticks(
 }
 
 /// The percentiles of `n` values, at least one, in units of `per_second` ticks, from the values at [`ranks`].
-pub fn of_ranked(found: &[(u64, i64)], n: u64, asked: &[Percentile], per_second: i64) -> Vec<f64> {
-    let value = |rank: u64| found.binary_search_by_key(&rank, |pair| pair.0).map_or(0, |at| i128::from(found[at].1));
+pub fn of_ranked<T: Copy + Into<i128>>(found: &[(u64, T)], n: u64, asked: &[Percentile], per_second: i64) -> Vec<f64> {
+    let value = |rank: u64| found.binary_search_by_key(&rank, |pair| pair.0).map_or(0, |at| found[at].1.into());
     let answer = |p: &Percentile| {
         let (_, r, whole) = p.position(n);
         let [low, high] = p.neighbours(n).map(value);

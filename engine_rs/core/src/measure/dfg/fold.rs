@@ -13,6 +13,8 @@ use super::table::Edge;
 use crate::cases::batch::CaseBatch;
 use crate::error::{Error, Result};
 use crate::log::spec::Negative;
+use crate::stats::asked::Asked;
+use crate::stats::kept::Kept;
 use crate::stats::quantile::Percentile;
 use crate::stats::sieve::Sieve;
 
@@ -24,7 +26,7 @@ pub struct State {
     edges: Vec<Mutex<EdgeState>>,
     kept_bytes: isize,
     /// Percentiles of the gaps; none where only the edges count.
-    asked: Option<Vec<Percentile>>,
+    asked: Option<Asked>,
     /// Whether this is a second look, for which only the edges known beforehand matter.
     second: bool,
     negative: Negative,
@@ -71,12 +73,12 @@ const MAX_BINS: usize = 8 * 1024;
 
 impl State {
     /// A state for the percentiles asked for; where there is not even a list of them, only edges are noted, not gaps.
-    pub fn new(asked: Option<&[Percentile]>, negative: Negative) -> State {
+    pub fn new(asked: Option<&Asked>, negative: Negative) -> State {
         State {
             table: EdgeTable::default(),
             edges: Vec::new(),
             kept_bytes: 0,
-            asked: asked.map(<[Percentile]>::to_vec),
+            asked: asked.cloned(),
             second: false,
             negative,
             case: 0,
@@ -90,12 +92,14 @@ impl State {
 
     /// A state for a second look, at those of `edges` whose percentiles the first has missed.
     pub fn second(edges: &[Edge], asked: &[Percentile], negative: Negative) -> State {
-        let mut state = State { second: true, ..State::new(Some(asked), negative) };
+        let mut state = State { second: true, ..State::new(Some(&Asked::exact(asked)), negative) };
         let missed = || edges.iter().filter_map(|edge| edge.missed().map(|sieve| (edge.pair(), sieve)));
         state.table.make_room(missed().map(|((a, b), _)| a.max(b) as usize + 1).max().unwrap_or(0));
         for ((source, target), sieve) in missed() {
             state.table.number(source, target);
-            state.edges.push(Mutex::new(EdgeState { gaps: Sieve::second(sieve, asked), ..EdgeState::default() }));
+            state
+                .edges
+                .push(Mutex::new(EdgeState { gaps: Kept::Sieve(Sieve::second(sieve, asked)), ..EdgeState::default() }));
         }
         state
     }
@@ -125,12 +129,10 @@ impl State {
         self.table.make_room(highest);
         let firsts = || batch.offsets[..batch.cases()].iter().map(|&at| at as usize - from);
         self.table.number_pairs(codes, firsts, &mut self.numbers);
-        if self.asked.is_none() {
-            return Ok(());
-        }
+        let Some(asked) = &self.asked else { return Ok(()) };
         let second = self.second;
-        let unknown =
-            || EdgeState { gaps: if second { Sieve::closed() } else { Sieve::default() }, ..EdgeState::default() };
+        let gaps = || if second { Kept::Sieve(Sieve::closed()) } else { Kept::new(asked) };
+        let unknown = || EdgeState { gaps: gaps(), ..EdgeState::default() };
         self.edges.resize_with(self.table.pairs().len(), || Mutex::new(unknown()));
         match batch.starts {
             None => gaps_between(&batch.times[from..to], &mut self.gaps),

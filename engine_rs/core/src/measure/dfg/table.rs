@@ -11,6 +11,7 @@ use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::measure::columns::{batch, counts, labels};
 use crate::measure::statistics::{Description, Sieved, float_field, floats, spread};
+use crate::stats::asked::Asked;
 use crate::stats::quantile::Percentile;
 use crate::stats::sieve::Sieve;
 use crate::units::{Unit, ratio};
@@ -139,7 +140,7 @@ pub struct Rows<'a> {
     /// Each activity's place among the sorted labels.
     pub label_order: &'a [u32],
     /// Percentiles.
-    pub asked: &'a [Percentile],
+    pub asked: &'a Asked,
     /// Unit of the gaps.
     pub unit: Unit,
     /// Whether gaps below zero are listed.
