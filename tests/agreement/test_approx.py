@@ -20,12 +20,15 @@ import pycjm
 ASKED = (0, 10, 50, 90, 99.9, 100)
 APPROX = (0.0001, 0.001, 0.01, 0.1, 0.5)
 TABLES = ("dfg", "variants", "durations")
-law = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+law = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def mine(source: Any, events: pa.Table, *, negative: str = "keep", **options: Any) -> dict[str, pa.Table]:
-    """The tables with percentiles."""
-    result = pycjm.scan(source, **roles(events), negative=negative).mine(*TABLES, percentiles=ASKED, **options)
+    """The tables with percentiles; `negative` is for logs with start times."""
+    named = roles(events)
+    if "start_timestamp" in named:
+        named["negative"] = negative
+    result = pycjm.scan(source, **named).mine(*TABLES, percentiles=ASKED, **options)
     return {name: result[name].to_pyarrow() for name in TABLES}
 
 
