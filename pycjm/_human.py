@@ -6,6 +6,7 @@ One place, so that the process map, the terminal and the tables' reprs say the s
 from __future__ import annotations
 
 import math
+from collections.abc import Container
 
 _STEPS = (("d", 86_400.0), ("h", 3_600.0), ("min", 60.0), ("s", 1.0))
 
@@ -48,6 +49,37 @@ def duration(seconds: float | None) -> str:
     n_large, rest_s = divmod(rounded_s, large_s)
     n_small = round(rest_s / small_s)
     return f"{n_large:.0f} {large}" + (f" {n_small} {small}" if n_small and n_large < 100 else "")
+
+
+def within(middle: float | None, low: float | None, high: float | None) -> str:
+    """A duration between bounds: ``1 h ± 30 s``, and as any other where the bounds meet.
+
+    Parameters
+    ----------
+    middle, low, high : float or None
+        Seconds; `middle` lies halfway between the others.
+
+    Examples
+    --------
+    >>> within(3600.0, 3570.0, 3630.0), within(60.0, 60.0, 60.0)
+    ('1 h ± 30 s', '1 min')
+    """
+    if middle is None or low is None or high is None or low == high:
+        return duration(middle)
+    return f"{duration(middle)} ± {duration((high - low) / 2)}"
+
+
+def bounds_of(name: str, columns: Container[str]) -> tuple[str, ...]:
+    """The columns with the lower and the upper bound of a percentile, if it has some: to be told together with it.
+
+    Examples
+    --------
+    >>> bounds_of("p50_s", ["p50_s", "p50_lo_s", "p50_hi_s"]), bounds_of("mean_s", ["mean_s"])
+    (('p50_lo_s', 'p50_hi_s'), ())
+    """
+    stem = name.removesuffix("_s")
+    bounds = (f"{stem}_lo_s", f"{stem}_hi_s")
+    return bounds if all(bound in columns for bound in bounds) else ()
 
 
 def _below_second(seconds: float) -> str:

@@ -263,6 +263,7 @@ class EventLog:
         self,
         *asked: str | Measure | CaseMetric,
         percentiles: Sequence[float] = measures.DEFAULT_PERCENTILES,
+        approx: float | None = None,
         threads: int | None = None,
         backend: str = "native",
         progress: Progress | None = None,
@@ -280,6 +281,9 @@ class EventLog:
             means all but ``cases``.
         percentiles : sequence of float
             For measures that name none themselves; in [0, 100].
+        approx : float, optional
+            Percentiles of times off by at most this share (0.01 is one percent), each with a lower and an upper bound
+            in columns of their own, in memory that does not grow with the log. None gives exact ones.
         threads : int, optional
             None takes as many as the machine has. The result does not depend on it.
         backend : {"native", "numba", "reference"}
@@ -318,7 +322,7 @@ class EventLog:
         >>> result["durations"].columns
         ['n', 'mean_s', 'min_s', 'max_s', 'std_s', 'p50_s', 'p99_9_s']
         """
-        plan, case_metrics = measures.build_plan(asked, percentiles, top)
+        plan, case_metrics = measures.build_plan(asked, percentiles, top, approx)
         space = {"memory_limit": memory_limit, "spill_dir": spill_dir, "spill_limit": spill_limit}
         self._check_run(backend, threads, space, case_metrics)
         if backend == "native":

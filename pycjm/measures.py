@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 DEFAULT_PERCENTILES: tuple[float, ...] = (50, 90, 95, 99)
 
+FINEST, COARSEST = 0.0001, 0.5
+"""The least and the greatest ``approx``."""
+
 
 @dataclass(frozen=True)
 class Measure:
@@ -38,6 +41,8 @@ class Measure:
         chosen = {name: defaults.get(name) if value is None else value for name, value in options.items()}
         if "percentiles" in chosen:
             chosen["percentiles"] = check_percentiles(chosen["percentiles"])
+        if chosen.get("approx") is not None:
+            chosen["approx"] = check_approx(chosen["approx"])
         if chosen.get("top") is not None:
             chosen["top"] = check_count("top", chosen["top"])
         return {"measure": self.name, **{name: value for name, value in chosen.items() if value is not None}}
@@ -72,10 +77,20 @@ class dfg(Measure):
     ----------
     percentiles : sequence of float, optional
         In [0, 100], at most six decimals. None takes those of ``mine``.
+    approx : float, optional
+        Percentiles off by at most this share, each with its bounds. None takes what ``mine`` says: exact by default.
+
+    Examples
+    --------
+    >>> import pycjm
+    >>> result = pycjm.sample().mine(pycjm.measures.dfg(percentiles=[50], approx=0.01))
+    >>> result["dfg"].columns[-3:]
+    ['p50_s', 'p50_lo_s', 'p50_hi_s']
     """
 
     name: ClassVar[str] = "dfg"
     percentiles: Sequence[float] | None = None
+    approx: float | None = None
 
 
 @dataclass(frozen=True)
@@ -88,6 +103,8 @@ class variants(Measure):
         Keep the first rows only; shares are of all cases anyway.
     percentiles : sequence of float, optional
         Of the case durations. None takes those of ``mine``.
+    approx : float, optional
+        As for :class:`dfg`.
 
     Examples
     --------
@@ -100,6 +117,7 @@ class variants(Measure):
     name: ClassVar[str] = "variants"
     top: int | None = None
     percentiles: Sequence[float] | None = None
+    approx: float | None = None
 
 
 @dataclass(frozen=True)
@@ -110,10 +128,13 @@ class durations(Measure):
     ----------
     percentiles : sequence of float, optional
         None takes those of ``mine``.
+    approx : float, optional
+        As for :class:`dfg`.
     """
 
     name: ClassVar[str] = "durations"
     percentiles: Sequence[float] | None = None
+    approx: float | None = None
 
 
 @dataclass(frozen=True)
@@ -125,7 +146,7 @@ class cases(Measure):
 
 @dataclass(frozen=True)
 class metrics(Measure):
-    """One row of statistics per case metric. Comes by itself when a case metric is asked for.
+    """One row of statistics per case metric, always exact. Comes by itself when a case metric is asked for.
 
     Parameters
     ----------
@@ -147,7 +168,10 @@ DEFAULT = ("overview", "activities", "dfg", "variants", "durations")
 
 
 def build_plan(
-    asked: Sequence[str | Measure | CaseMetric], percentiles: Sequence[float], top: int | None
+    asked: Sequence[str | Measure | CaseMetric],
+    percentiles: Sequence[float],
+    top: int | None,
+    approx: float | None = None,
 ) -> tuple[dict[str, Any], list[CaseMetric]]:
     """The plan for what was asked, and the case metrics in it.
 
@@ -159,6 +183,8 @@ def build_plan(
         For measures that name none.
     top : int or None
         For ``variants`` where they are named by their plain name or by default.
+    approx : float or None
+        For measures with percentiles of times that name none.
 
     Raises
     ------
@@ -189,7 +215,9 @@ def build_plan(
     names = [metric.name for metric in case_metrics]
     if len(set(names)) < len(names):
         raise errors.InvalidArgument(f"two case metrics have the same name: {names}.", {"names": names})
-    defaults = {"percentiles": percentiles}
+    if approx is not None and not any(hasattr(measure, "approx") for measure in found.values()):
+        raise errors.InvalidArgument('approx= has no use here: it is for "dfg", "variants" and "durations".')
+    defaults = {"percentiles": percentiles, "approx": approx}
     plan: dict[str, Any] = {"version": 1, "measures": [found[name].plan(defaults) for name in ALL if name in found]}
     if case_metrics:
         plan["case_metrics"] = [metric.plan() for metric in case_metrics]
@@ -235,6 +263,27 @@ def check_percentiles(given: Any) -> list[float]:
             raise errors.InvalidArgument(f"percentile {value!r} is named twice.", {"option": "percentiles"})
         checked.append(int(number) if number.is_integer() else number)
     return checked
+
+
+def check_approx(given: Any) -> float:
+    """A share that percentiles may be off by.
+
+    Raises
+    ------
+    InvalidArgument
+        It is no number from 0.0001 to 0.5.
+    """
+    try:
+        number = math.nan if isinstance(given, (bool, str, bytes)) else float(given)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not FINEST <= number <= COARSEST:
+        raise errors.InvalidArgument(
+            f"approx is a number from {FINEST} to {COARSEST}, such as 0.01 for one percent, not {given!r}; "
+            "without it percentiles are exact.",
+            {"option": "approx"},
+        )
+    return number
 
 
 def check_count(option: str, given: Any) -> int:

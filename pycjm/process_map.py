@@ -82,8 +82,8 @@ def to_dot(
     max_edges : int
         Most edges to show, those from the start and to the end included.
     metric : str
-        What stands at the edges: ``"count"``, ``"cases"`` or any column of `dfg` in seconds, such as ``"p50_s"``. The
-        width of a line always shows the count.
+        What stands at the edges: ``"count"``, ``"cases"`` or any column of `dfg` in seconds, such as ``"p50_s"``, which
+        comes with its bounds if `dfg` has them. The width of a line always shows the count.
     rankdir : {"LR", "TB", "RL", "BT"}
         Where the map runs to.
 
@@ -219,14 +219,17 @@ def _graph(dfg: pa.Table, activities: pa.Table, metric: str) -> _Graph:
             f"the edges name {min(strangers)!r}, which is not among the activities: pass two tables of one result."
         )
     shown_at_node = activities["cases" if metric == "cases" else "events"].to_pylist()
-    write: Callable[[float], str] = _human.count if metric in ("count", "cases") else _human.duration
-    columns = (dfg[name].to_pylist() for name in ("source", "target", "count", metric))
+    bounds = _human.bounds_of(metric, dfg.column_names)
+    write: Callable[..., str] = _human.count if metric in ("count", "cases") else _human.duration
+    if bounds:
+        write = _human.within
+    columns = (dfg[name].to_pylist() for name in ("source", "target", "count", metric, *bounds))
     counts: dict[_Edge, int] = {}
     texts: dict[_Edge, str] = {}
-    for source, target, count, value in zip(*columns, strict=True):
+    for source, target, count, *value in zip(*columns, strict=True):
         edge = _Edge(position[source], position[target])
         counts[edge] = count
-        texts[edge] = write(value)
+        texts[edge] = write(*value)
     for column, make in (("starts", lambda node: _Edge(START, node)), ("ends", lambda node: _Edge(node, END))):
         for row, count in enumerate(activities[column].to_pylist()):
             if count:

@@ -46,6 +46,18 @@ def _percentile(value: float) -> Percentile:
     return Percentile("p" + format(exact, "f").replace(".", "_"), int(exact.scaleb(digits)), 10**digits)
 
 
+def step_bits_of(measure: dict[str, Any]) -> int | None:
+    """Return k where a measure asks for percentiles within bounds: buckets have 2^k steps inside each power of two.
+
+    The middle of such a bucket is off by at most 2^-(k+1) of any value in it, and k is the least that keeps to
+    ``approx``. None where percentiles are exact.
+    """
+    approx = measure.get("approx")
+    if approx is None:
+        return None
+    return next(k for k in range(16) if 2 ** (k + 1) * approx >= 1)
+
+
 def measures_of(plan: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the plan's measures by name, in the plan's order."""
     return {measure["measure"]: measure for measure in plan["measures"]}
@@ -68,8 +80,10 @@ def _floats(*names: str) -> list[pa.Field]:
     return [pa.field(name, pa.float64()) for name in names]
 
 
-def _percentile_columns(percentiles: list[Percentile], suffix: str = "_s") -> list[str]:
-    return [percentile.name + suffix for percentile in percentiles]
+def _percentile_columns(percentiles: list[Percentile], suffix: str = "_s", *, bounds: bool = False) -> list[str]:
+    """Return one column for each percentile, or three with its bounds."""
+    ends = ("", "_lo", "_hi") if bounds else ("",)
+    return [percentile.name + end + suffix for percentile in percentiles for end in ends]
 
 
 def _label(name: str) -> pa.Field:
@@ -95,7 +109,7 @@ def activities_schema() -> pa.Schema:
     return pa.schema([_label("activity"), *_counts("events", "cases", "starts", "ends", "rework_cases")])
 
 
-def dfg_schema(percentiles: list[Percentile], with_negatives: bool) -> pa.Schema:
+def dfg_schema(percentiles: list[Percentile], with_negatives: bool, *, bounds: bool = False) -> pa.Schema:
     """Return the schema of ``dfg``; a log with start times counts negative gaps too."""
     return pa.schema(
         [
@@ -103,13 +117,13 @@ def dfg_schema(percentiles: list[Percentile], with_negatives: bool) -> pa.Schema
             _label("target"),
             *_counts("count", "cases"),
             *_floats("total_s", "mean_s", "min_s", "max_s", "std_s"),
-            *_floats(*_percentile_columns(percentiles)),
+            *_floats(*_percentile_columns(percentiles, bounds=bounds)),
             *(_counts("negatives") if with_negatives else []),
         ]
     )
 
 
-def variants_schema(percentiles: list[Percentile]) -> pa.Schema:
+def variants_schema(percentiles: list[Percentile], *, bounds: bool = False) -> pa.Schema:
     """Return the schema of ``variants``."""
     return pa.schema(
         [
@@ -117,14 +131,14 @@ def variants_schema(percentiles: list[Percentile]) -> pa.Schema:
             pa.field("activities", pa.list_(pa.utf8()), nullable=False),
             pa.field("length", pa.uint32(), nullable=False),
             *_counts("cases"),
-            *_floats("share", "cumulative_share", "mean_s", *_percentile_columns(percentiles)),
+            *_floats("share", "cumulative_share", "mean_s", *_percentile_columns(percentiles, bounds=bounds)),
         ]
     )
 
 
-def durations_schema(percentiles: list[Percentile]) -> pa.Schema:
+def durations_schema(percentiles: list[Percentile], *, bounds: bool = False) -> pa.Schema:
     """Return the schema of ``durations``: one row, null in every figure when the log is empty."""
-    names = ["mean_s", "min_s", "max_s", "std_s", *_percentile_columns(percentiles)]
+    names = ["mean_s", "min_s", "max_s", "std_s", *_percentile_columns(percentiles, bounds=bounds)]
     return pa.schema([*_counts("n"), *_floats(*names)])
 
 

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from pycjm import _machine
 from pycjm.backends import _tables
 from pycjm.backends._refusals import refuse_far_times, refuse_negative_gaps, refuse_order_type
-from pycjm.backends._tables import Percentile, percentiles_of
+from pycjm.backends._tables import Percentile, percentiles_of, step_bits_of
 
 if TYPE_CHECKING:
     from pycjm.backends._jit import Workers
@@ -177,28 +177,59 @@ def _quotients(numerators: np.ndarray, denominators: np.ndarray | int) -> np.nda
     return found
 
 
-def _percentile_columns(found: Summaries, percentiles: list[Percentile], tps: int) -> dict[str, np.ndarray]:
+def _percentile_columns(
+    found: Summaries, percentiles: list[Percentile], tps: int, step_bits: int | None
+) -> dict[str, np.ndarray]:
     columns = {}
     bound = int(np.abs(found.extremes.astype(np.float64)).max(initial=0.0)) + 1
     for i, percentile in enumerate(percentiles):
         whole = 100 * percentile.scale
-        below, above = found.neighbours[:, 2 * i], found.neighbours[:, 2 * i + 1]
-        if 4 * bound * whole > _INT64_MAX:
-            below, above = below.astype(object), above.astype(object)
-        rest = (found.n - 1) * percentile.part % whole
-        numerator = below * whole + rest * (above - below)
-        columns[percentile.name + "_s"] = _quotients(numerator, whole * tps)
+        rank, rest = np.divmod((found.n - 1) * percentile.part, whole)
+
+        def between(pair: np.ndarray, whole: int = whole, rest: np.ndarray = rest) -> np.ndarray:
+            """Return the percentile, times `whole`, from the sorted values on both sides of it."""
+            below, above = pair.astype(object).T if 4 * bound * whole > _INT64_MAX else pair.T
+            return below * whole + rest * (above - below)
+
+        pair = found.neighbours[:, 2 * i : 2 * i + 2]
+        if step_bits is None:
+            columns[percentile.name + "_s"] = _quotients(between(pair), whole * tps)
+            continue
+        ranks = np.stack([rank, np.minimum(rank + 1, found.n - 1)], axis=1)
+        lo, hi = map(between, _bucket_ends(pair, ranks, found, step_bits))
+        columns[percentile.name + "_s"] = _quotients(lo + hi, 2 * whole * tps)
+        columns[percentile.name + "_lo_s"] = _quotients(lo, whole * tps)
+        columns[percentile.name + "_hi_s"] = _quotients(hi, whole * tps)
     return columns
 
 
-def _statistics(found: Summaries, percentiles: list[Percentile], tps: int) -> dict[str, pa.Array]:
+def _bucket_ends(
+    values: np.ndarray, ranks: np.ndarray, found: Summaries, step_bits: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the least and the most in the bucket of each value, cut to the extremes, which are known themselves."""
+    sizes = np.abs(values)
+    powers = np.maximum(np.frexp(sizes.astype(np.float64))[1] - 1, 0).astype(np.int64)
+    powers -= sizes >> powers == 0  # a float may be rounded up to the next power of two
+    widths = np.int64(1) << np.maximum(powers - step_bits, 0)
+    near = sizes - sizes % widths
+    far = near + (widths - 1)
+    smallest, largest = found.extremes[:, :1], found.extremes[:, 1:]
+    known = (ranks == 0) | (ranks == (found.n - 1)[:, None])
+    least = np.where(known, values, np.maximum(np.where(values < 0, -far, near), smallest))
+    most = np.where(known, values, np.minimum(np.where(values < 0, -near, far), largest))
+    return least, most
+
+
+def _statistics(
+    found: Summaries, percentiles: list[Percentile], tps: int, step_bits: int | None
+) -> dict[str, pa.Array]:
     """Return the columns in seconds of exact summaries in ticks; every figure is rounded once, at its end."""
     columns = {
         "total_s": _quotients(found.total, tps),
         "mean_s": _quotients(found.total, found.n.astype(object) * tps),
         "min_s": _quotients(found.extremes[:, 0], tps),
         "max_s": _quotients(found.extremes[:, 1], tps),
-        **_percentile_columns(found, percentiles, tps),
+        **_percentile_columns(found, percentiles, tps, step_bits),
     }
     std = pa.array(_deviations(found, tps), mask=found.n < 2)
     return {"std_s": std, **{name: pa.array(column) for name, column in columns.items()}}
@@ -258,7 +289,7 @@ def _activities(log: _Log, _measure: dict[str, Any]) -> pa.Table:
 def _dfg(log: _Log, measure: dict[str, Any]) -> pa.Table:
     from pycjm.backends._jit.selection import summarize
 
-    percentiles = percentiles_of(measure)
+    percentiles, step_bits = percentiles_of(measure), step_bits_of(measure)
     has_starts = "start_timestamp" in log.events.column_names
     gaps, offsets = log.folder.gaps()
     clamp = has_starts and log.info.get("negative") == "zero"
@@ -266,7 +297,7 @@ def _dfg(log: _Log, measure: dict[str, Any]) -> pa.Table:
     folded = log.folded
     order = np.lexsort((folded.edge_keys, -folded.edge_counts))
     sources, targets = np.divmod(folded.edge_keys[order], max(len(log.labels), 1))
-    statistics = _statistics(found, percentiles, log.ticks_per_second)
+    statistics = _statistics(found, percentiles, log.ticks_per_second, step_bits)
     columns = {
         "source": log.label_column(sources),
         "target": log.label_column(targets),
@@ -275,14 +306,14 @@ def _dfg(log: _Log, measure: dict[str, Any]) -> pa.Table:
         **{name: column.take(pa.array(order)) for name, column in statistics.items()},
         "negatives": found.negatives[order],
     }
-    return _table(columns, _tables.dfg_schema(percentiles, has_starts))
+    return _table(columns, _tables.dfg_schema(percentiles, has_starts, bounds=step_bits is not None))
 
 
 def _variants(log: _Log, measure: dict[str, Any]) -> pa.Table:
     from pycjm.backends._jit.selection import summarize
     from pycjm.backends._jit.variants import rank_variants, values_by_variant
 
-    percentiles = percentiles_of(measure)
+    percentiles, step_bits = percentiles_of(measure), step_bits_of(measure)
     ranked = rank_variants(log.cases, log.variants, len(log.labels), measure.get("top"))
     durations, offsets = values_by_variant(log.folded.durations, log.variants, ranked)
     found = summarize(log.workers, durations, offsets, _exact_percentiles(percentiles), with_squares=False)
@@ -300,22 +331,22 @@ def _variants(log: _Log, measure: dict[str, Any]) -> pa.Table:
         "share": _nearest(cases) / total if len(ranked) else cases,
         "cumulative_share": _nearest(np.cumsum(cases)) / total if len(ranked) else cases,
         "mean_s": _quotients(found.total, found.n.astype(object) * tps),
-        **_percentile_columns(found, percentiles, tps),
+        **_percentile_columns(found, percentiles, tps, step_bits),
     }
-    return _table(columns, _tables.variants_schema(percentiles))
+    return _table(columns, _tables.variants_schema(percentiles, bounds=step_bits is not None))
 
 
 def _durations(log: _Log, measure: dict[str, Any]) -> pa.Table:
     from pycjm.backends._jit.selection import summarize
 
-    percentiles = percentiles_of(measure)
-    schema = _tables.durations_schema(percentiles)
+    percentiles, step_bits = percentiles_of(measure), step_bits_of(measure)
+    schema = _tables.durations_schema(percentiles, bounds=step_bits is not None)
     n = len(log.cases)
     if n == 0:
         return _table({name: [0 if name == "n" else None] for name in schema.names}, schema)
     durations = log.folded.durations.copy()  # the selection changes their order
     found = summarize(log.workers, durations, np.array([0, n]), _exact_percentiles(percentiles))
-    return _table({"n": [n], **_statistics(found, percentiles, log.ticks_per_second)}, schema)
+    return _table({"n": [n], **_statistics(found, percentiles, log.ticks_per_second, step_bits)}, schema)
 
 
 _TABLES = {

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import operator
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from itertools import pairwise
@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from pycjm.backends import _tables
 from pycjm.backends._refusals import refuse_far_times, refuse_negative_gaps, refuse_order_type
-from pycjm.backends._tables import Percentile, percentiles_of
+from pycjm.backends._tables import Percentile, percentiles_of, step_bits_of
 
 
 def mine(events: pa.Table, plan: dict[str, Any], info: dict[str, Any]) -> dict[str, pa.Table]:
@@ -185,8 +185,13 @@ def _gaps(cases: list[_Case], negative: str) -> tuple[dict[tuple[int, int], list
     return gaps, negatives
 
 
-def _statistics(ticks: list[int], tps: int, percentiles: list[Percentile]) -> dict[str, float | None]:
-    """Return the figures in seconds of exact durations in ticks; Python rounds a quotient of integers once."""
+def _statistics(
+    ticks: list[int], tps: int, percentiles: list[Percentile], step_bits: int | None
+) -> dict[str, float | None]:
+    """Return the figures in seconds of exact durations in ticks; Python rounds a quotient of integers once.
+
+    With `step_bits`, percentiles come with bounds.
+    """
     n = len(ticks)
     if n == 0:
         return defaultdict(lambda: None)
@@ -201,14 +206,43 @@ def _statistics(ticks: list[int], tps: int, percentiles: list[Percentile]) -> di
     }
     if n > 1:
         row["std_s"] = math.sqrt(float(n * squares - total * total) / float(n * (n - 1))) / float(tps)
+    if step_bits is not None:
+        least, most = zip(*(_bucket(ticks, rank, step_bits) for rank in range(n)), strict=True)
     for percentile in percentiles:
-        lo, rest = percentile.position(n)
         whole = 100 * percentile.scale
-        numerator = ticks[lo] * whole
-        if rest:
-            numerator += rest * (ticks[lo + 1] - ticks[lo])
-        row[percentile.name + "_s"] = numerator / (whole * tps)
+        if step_bits is None:
+            row[percentile.name + "_s"] = _times_whole(ticks, percentile) / (whole * tps)
+            continue
+        lo, hi = _times_whole(least, percentile), _times_whole(most, percentile)
+        row[percentile.name + "_s"] = (lo + hi) / (2 * whole * tps)
+        row[percentile.name + "_lo_s"] = lo / (whole * tps)
+        row[percentile.name + "_hi_s"] = hi / (whole * tps)
     return row
+
+
+def _times_whole(ticks: Sequence[int], percentile: Percentile) -> int:
+    """Return the percentile of sorted ticks, times ``100 * scale`` to be a whole number."""
+    lo, rest = percentile.position(len(ticks))
+    numerator = ticks[lo] * 100 * percentile.scale
+    if rest:
+        numerator += rest * (ticks[lo + 1] - ticks[lo])
+    return numerator
+
+
+def _bucket(ticks: list[int], rank: int, step_bits: int) -> tuple[int, int]:
+    """Return the least and the most that the value at `rank` of sorted ticks can be, of which the bucket is known.
+
+    Between a power of two and the next there are 2^k equal buckets; below 2^(k+1) each whole number is one; below zero
+    it is the same. The extremes are known themselves.
+    """
+    if rank in (0, len(ticks) - 1):
+        return ticks[rank], ticks[rank]
+    size = abs(ticks[rank])
+    width = 2 ** max(size.bit_length() - 1 - step_bits, 0)
+    near = size // width * width
+    far = near + width - 1
+    least, most = (near, far) if ticks[rank] >= 0 else (-far, -near)
+    return max(least, ticks[0]), min(most, ticks[-1])
 
 
 def _table(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
@@ -259,7 +293,7 @@ def _activities(log: _Log, _measure: dict, _plan: dict, _info: dict) -> pa.Table
 
 
 def _dfg(log: _Log, measure: dict, _plan: dict, _info: dict) -> pa.Table:
-    percentiles = percentiles_of(measure)
+    percentiles, step_bits = percentiles_of(measure), step_bits_of(measure)
     cases = Counter(edge for case in log.cases for edge in {edge for edge, _ in case.steps()})
     rows = [
         {
@@ -267,16 +301,17 @@ def _dfg(log: _Log, measure: dict, _plan: dict, _info: dict) -> pa.Table:
             "target": log.labels[edge[1]],
             "count": len(gaps),
             "cases": cases[edge],
-            **_statistics(gaps, log.ticks_per_second, percentiles),
+            **_statistics(gaps, log.ticks_per_second, percentiles, step_bits),
             "negatives": log.negatives[edge],
         }
         for edge, gaps in sorted(log.gaps.items(), key=lambda item: (-len(item[1]), item[0]))
     ]
-    return _table(rows, _tables.dfg_schema(percentiles, "start_timestamp" in log.events.column_names))
+    has_starts = "start_timestamp" in log.events.column_names
+    return _table(rows, _tables.dfg_schema(percentiles, has_starts, bounds=step_bits is not None))
 
 
 def _variants(log: _Log, measure: dict, _plan: dict, _info: dict) -> pa.Table:
-    percentiles = percentiles_of(measure)
+    percentiles, step_bits = percentiles_of(measure), step_bits_of(measure)
     rows, so_far = [], 0
     for rank, (sequence, cases) in enumerate(log.variants()[: measure.get("top")], start=1):
         so_far += len(cases)
@@ -288,16 +323,16 @@ def _variants(log: _Log, measure: dict, _plan: dict, _info: dict) -> pa.Table:
                 "cases": len(cases),
                 "share": float(len(cases)) / float(len(log.cases)),
                 "cumulative_share": float(so_far) / float(len(log.cases)),
-                **_statistics([case.duration for case in cases], log.ticks_per_second, percentiles),
+                **_statistics([case.duration for case in cases], log.ticks_per_second, percentiles, step_bits),
             }
         )
-    return _table(rows, _tables.variants_schema(percentiles))
+    return _table(rows, _tables.variants_schema(percentiles, bounds=step_bits is not None))
 
 
 def _durations(log: _Log, measure: dict, _plan: dict, _info: dict) -> pa.Table:
-    percentiles = percentiles_of(measure)
-    statistics = _statistics([case.duration for case in log.cases], log.ticks_per_second, percentiles)
-    schema = _tables.durations_schema(percentiles)
+    percentiles, step_bits = percentiles_of(measure), step_bits_of(measure)
+    statistics = _statistics([case.duration for case in log.cases], log.ticks_per_second, percentiles, step_bits)
+    schema = _tables.durations_schema(percentiles, bounds=step_bits is not None)
     row = {name: statistics[name] for name in schema.names if name != "n"}
     return _table([{"n": len(log.cases), **row}], schema)
 

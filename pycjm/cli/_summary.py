@@ -86,8 +86,16 @@ def _activities(table: Table, top: int) -> RenderableType:
 
 
 def _times(columns: list[str]) -> list[str]:
-    """Mean and percentiles: the times that tell most in little space."""
-    return [name for name in columns if name == "mean_s" or (name.startswith("p") and name.endswith("_s"))]
+    """Mean and percentiles: the times that tell most in little space. Bounds are told with their percentile."""
+    bounds = {bound for name in columns for bound in _human.bounds_of(name, columns)}
+    percentiles = [name for name in columns if name.startswith("p") and name.endswith("_s")]
+    return [name for name in columns if name == "mean_s" or (name in percentiles and name not in bounds)]
+
+
+def _time(row: dict[str, Any], name: str) -> str:
+    """A duration, with its bounds where it has some."""
+    bounds = _human.bounds_of(name, row)
+    return _human.within(row[name], *(row[bound] for bound in bounds)) if bounds else _human.duration(row[name])
 
 
 def _head(name: str) -> str:
@@ -97,29 +105,39 @@ def _head(name: str) -> str:
 def _edges(table: Table, top: int) -> RenderableType:
     rows = _rows(table, top)
     edges = [row["source"] + ARROW + row["target"] for row in rows]
-    times = _fitting(_times(table.columns), max(map(len, edges), default=0), counts_width=20, least=3)
+    widest = max(map(len, edges), default=0)
+    times = _fitting(_times(table.columns), widest, counts_width=20, least=3, bounded=_bounded(table.columns))
     cells = [
-        (edge, _human.count(row["count"]), _human.count(row["cases"]), *(_human.duration(row[name]) for name in times))
+        (edge, _human.count(row["count"]), _human.count(row["cases"]), *(_time(row, name) for name in times))
         for edge, row in zip(edges, rows, strict=True)
     ]
     heads = ("edge", "count", "cases", *map(_head, times))
     return _output.table(_title("Edges", len(rows), len(table)), heads, cells, left=heads[:1])
 
 
-def _fitting(times: list[str], label_width: int, *, counts_width: int, least: int) -> list[str]:
+def _bounded(columns: list[str]) -> bool:
+    return any(_human.bounds_of(name, columns) for name in columns)
+
+
+def _fitting(times: list[str], label_width: int, *, counts_width: int, least: int, bounded: bool) -> list[str]:
     """As many of the times as leave the labels on one line; the last percentiles go first.
 
-    `least` of them are shown where labels can be broken to make room. A time takes up to 11 columns and 3 between.
+    `least` of them are shown where labels can be broken to make room. A time takes up to 11 columns and 3 between; one
+    with bounds 11 more, and 3 before them. The first time is the mean, which has none.
     """
     room = _output.width() - counts_width
-    n_beside_lines = (room - min(label_width, 60)) // 14
-    n_beside_broken = (room - _output.LABEL_WIDTH) // 14
+    width = 28 if bounded else 14
+
+    def fit(room: int) -> int:
+        return (room - 14) // width + 1
+
+    n_beside_lines, n_beside_broken = fit(room - min(label_width, 60)), fit(room - _output.LABEL_WIDTH)
     return times[: max(n_beside_lines, min(least, n_beside_broken), 0)]
 
 
 def _variants(table: Table, top: int, total: int | None) -> RenderableType:
     times = [name for name in _times(table.columns) if name in ("mean_s", "p50_s")]
-    times = _fitting(times, 60, counts_width=30, least=2)
+    times = _fitting(times, 60, counts_width=30, least=2, bounded=_bounded(table.columns))
     rows = [
         (
             _human.count(row["rank"]),
@@ -127,7 +145,7 @@ def _variants(table: Table, top: int, total: int | None) -> RenderableType:
             _human.count(row["cases"]),
             _human.share(row["share"]),
             _human.share(row["cumulative_share"]),
-            *(_human.duration(row[name]) for name in times),
+            *(_time(row, name) for name in times),
         )
         for row in _rows(table, top)
     ]
@@ -136,7 +154,8 @@ def _variants(table: Table, top: int, total: int | None) -> RenderableType:
 
 
 def _durations(row: dict[str, Any]) -> RenderableType:
-    facts = {_head(name): _human.duration(value) for name, value in row.items() if name.endswith("_s")}
+    bounds = {bound for name in row for bound in _human.bounds_of(name, row)}
+    facts = {_head(name): _time(row, name) for name in row if name.endswith("_s") and name not in bounds}
     return _output.pairs("Case durations", facts)
 
 

@@ -29,6 +29,12 @@ SHOWN = 10
 )
 @click.option("--percentile", multiple=True, type=float, metavar="P", help="Repeatable.  [default: 50, 90, 95, 99]")
 @click.option(
+    "--approx",
+    type=float,
+    metavar="E",
+    help="Percentiles off by at most this share (0.01: one percent), with bounds.  [default: exact]",
+)
+@click.option(
     "--top", type=click.IntRange(min=1), metavar="N", help=f"Rows shown (default {SHOWN}), variants written (all)."
 )
 @click.option(
@@ -48,6 +54,7 @@ SHOWN = 10
 def command(
     measure: tuple[str, ...],
     percentile: tuple[float, ...],
+    approx: float | None,
     top: int | None,
     out: str | None,
     overwrite: bool,
@@ -65,6 +72,7 @@ def command(
     pycjm mine log.parquet
     pycjm mine log.csv --case customer --activity touchpoint --timestamp date --timestamp time
     pycjm mine log.parquet --measure variants --top 20 --out result --format csv
+    pycjm mine log.parquet --measure dfg --percentile 50 --approx 0.01
     """
     _signals.clean_up("pyarrow")
     import pycjm
@@ -79,7 +87,9 @@ def command(
         raise click.UsageError("--overwrite needs --out.")
     scan, run = scan_arguments(given), run_arguments(given)
     cut = _cut(measure, top, shows=out is None and not as_json)
-    asked = {"percentiles": percentile} if percentile else {}
+    asked: dict[str, Any] = {"percentiles": percentile} if percentile else {}
+    if approx is not None:
+        asked["approx"] = approx
     began = time.monotonic()
     log = pycjm.scan(**scan)
     _output.say_guess(log, quiet=quiet)
@@ -88,7 +98,7 @@ def command(
     _output.say_naive(result.info, quiet=quiet)
     if out is not None:
         percentiles = list(percentile or pycjm.measures.DEFAULT_PERCENTILES)
-        mined = {"measures": list(result), "top": cut, "percentiles": percentiles, **run}
+        mined = {"measures": list(result), "top": cut, "percentiles": percentiles, "approx": approx, **run}
         options = {"scan": scan | _output.roles_of(log), "mine": mined}
         _write(log, result, out, form, overwrite, options, time.monotonic() - began, as_json=as_json, quiet=quiet)
     elif as_json:

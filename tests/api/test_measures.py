@@ -94,6 +94,24 @@ def test_wrong_percentiles(percentiles):
         plan("dfg", percentiles=percentiles)
 
 
+def test_approx_goes_to_the_measures_that_have_it():
+    asked = measures.build_plan(["dfg", "overview", measures.variants(approx=0.1), "durations"], [50], None, 0.01)[0]
+    found = {measure["measure"]: measure.get("approx") for measure in asked["measures"]}
+    assert found == {"overview": None, "dfg": 0.01, "variants": 0.1, "durations": 0.01}
+    assert not any("approx" in measure for measure in plan("dfg", "variants", "durations")["measures"])
+
+
+@pytest.mark.parametrize("approx", [0, -0.01, 0.00009, 0.51, 1, float("nan"), "0.01", True, [0.01]])
+def test_wrong_approximations(approx):
+    with pytest.raises(errors.InvalidArgument, match=r"0\.0001 to 0\.5"):
+        plan(measures.dfg(approx=approx))
+
+
+def test_approx_without_percentiles_has_no_use():
+    with pytest.raises(errors.InvalidArgument, match="approx"):
+        measures.build_plan(["overview", "activities"], [50], None, 0.01)
+
+
 def test_the_ends_are_percentiles():
     assert plan("dfg", percentiles=[0, 100, 0.000001])["measures"][0]["percentiles"] == [0, 100, 0.000001]
 

@@ -101,6 +101,32 @@ def test_quiet_and_named_roles_say_nothing(run: Run, golden: str) -> None:
     assert (named.exit_code, named.stderr) == (0, "")
 
 
+def test_percentiles_within_bounds(run: Run, golden: str, tmp_path: Path) -> None:
+    asked = ("--measure", "dfg", "--measure", "durations", "--percentile", 50, "--approx", 0.01)
+    done = run("mine", golden, *asked, env={"COLUMNS": "120"})
+    (edge,) = [line for line in done.stdout.splitlines() if line.startswith("a → d ")]
+    assert [part.strip() for part in edge.split("  ") if part.strip()] == [
+        "a → d", "4", "4", "21 h 15 min", "13 h ± 4 min 45 s",
+    ]  # fmt: skip
+    assert "p50.lo" not in done.stdout
+    assert [line.split()[0] for line in done.stdout.partition("Case durations")[2].split("\n") if line] == [
+        "mean", "min", "max", "std", "p50",
+    ]  # fmt: skip
+    assert "±" in done.stdout.partition("Case durations")[2]
+    (row,) = json.loads(run("mine", golden, *asked, "--json").stdout)["tables"]["durations"]
+    assert list(row)[-3:] == ["p50_s", "p50_lo_s", "p50_hi_s"]
+    assert row["p50_lo_s"] <= 88200 <= row["p50_hi_s"]
+    run("mine", golden, *asked, "--out", tmp_path / "out")
+    assert json.loads((tmp_path / "out" / "run.json").read_text())["options"]["mine"]["approx"] == 0.01
+
+
+@pytest.mark.parametrize("asked", [["--approx", 0], ["--approx", 0.6], ["--approx", 0.01, "--measure", "activities"]])
+def test_an_approximation_that_is_none(run: Run, golden: str, asked: list[object]) -> None:
+    done = run("mine", golden, *asked)
+    assert done.exit_code == 2
+    assert "approx" in done.stderr
+
+
 def test_the_summary_says_how_much_it_left_out(run: Run, golden: str) -> None:
     done = run("mine", golden, "--top", 2)
     assert "Edges (the first 2 of 8)" in done.stdout

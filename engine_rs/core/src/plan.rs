@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use crate::error::{Error, Result};
+use crate::stats::asked::Asked;
 use crate::stats::quantile::Percentile;
 
 /// The measures a plan may name, in the order in which tables are listed.
@@ -22,6 +23,7 @@ struct PlanDocument {
 struct MeasureDocument {
     measure: String,
     percentiles: Option<Vec<f64>>,
+    approx: Option<f64>,
     top: Option<u64>,
 }
 
@@ -44,11 +46,11 @@ pub struct Plan {
     /// One row per activity.
     pub activities: bool,
     /// One row per directly-follows pair; the asked percentiles of its gap.
-    pub dfg: Option<Vec<Percentile>>,
+    pub dfg: Option<Asked>,
     /// One row per variant.
     pub variants: Option<VariantsPlan>,
     /// Case durations.
-    pub durations: Option<Vec<Percentile>>,
+    pub durations: Option<Asked>,
     /// One row per case.
     pub cases: bool,
     /// Distribution of each case metric.
@@ -63,7 +65,7 @@ pub struct VariantsPlan {
     /// Only the first so many; all where none.
     pub top: Option<u64>,
     /// Percentiles of the case duration.
-    pub percentiles: Vec<Percentile>,
+    pub percentiles: Asked,
 }
 
 impl Plan {
@@ -106,15 +108,21 @@ impl Plan {
         if measure.percentiles.is_some() && MEASURES.contains(&name) && !takes_percentiles {
             return Err(Error::argument(format!("plan: {name:?} has no percentiles")));
         }
-        let percentiles = percentiles(measure.percentiles.as_deref().unwrap_or(&[]))?;
+        let in_ticks = takes_percentiles && name != "metrics";
+        if measure.approx.is_some() && MEASURES.contains(&name) && !in_ticks {
+            let text = format!("plan: {name:?} has no option \"approx\"; \"dfg\", \"variants\" and \"durations\" have");
+            return Err(Error::argument(text));
+        }
+        let asked = Asked::new(percentiles(measure.percentiles.as_deref().unwrap_or(&[]))?, measure.approx)
+            .map_err(|error| Error::argument(format!("plan: {}", error.message())))?;
         match name {
             "overview" => self.overview = true,
             "activities" => self.activities = true,
-            "dfg" => self.dfg = Some(percentiles),
-            "variants" => self.variants = Some(VariantsPlan { top: measure.top, percentiles }),
-            "durations" => self.durations = Some(percentiles),
+            "dfg" => self.dfg = Some(asked),
+            "variants" => self.variants = Some(VariantsPlan { top: measure.top, percentiles: asked }),
+            "durations" => self.durations = Some(asked),
             "cases" => self.cases = true,
-            "metrics" => self.metrics = Some(percentiles),
+            "metrics" => self.metrics = Some(asked.to_vec()),
             _ => {
                 let text = format!("plan: measure {name:?} is not known; choose from {}", MEASURES.join(", "));
                 return Err(Error::argument(text));
@@ -175,6 +183,10 @@ mod tests {
             (r#"{"version":1,"measures":[{"measure":"dfg","percentiles":[50,50.0]}]}"#, "twice"),
             (r#"{"version":1,"measures":[{"measure":"overview","top":1}]}"#, "top"),
             (r#"{"version":1,"measures":[{"measure":"metrics"}]}"#, "case_metrics"),
+            (r#"{"version":1,"measures":[{"measure":"metrics","approx":0.01}]}"#, "approx"),
+            (r#"{"version":1,"measures":[{"measure":"overview","approx":0.01}]}"#, "approx"),
+            (r#"{"version":1,"measures":[{"measure":"dfg","approx":0}]}"#, "0.0001 to 0.5"),
+            (r#"{"version":1,"measures":[{"measure":"dfg","approx":"1%"}]}"#, "approx"),
             (r#"{"version":1,"measure":[]}"#, "measure"),
         ] {
             let error = Plan::parse(text).unwrap_err();

@@ -23,6 +23,7 @@ use crate::measure::folds::{Folds, SecondLook, gaps_quota};
 use crate::measure::{dfg, durations};
 use crate::plan::{MEASURES, Plan};
 use crate::spill::Spill;
+use crate::stats::asked::Asked;
 use crate::tables::{Gaps, Table, Tables, finish};
 use crate::workers::{self, FirstError};
 
@@ -305,7 +306,8 @@ impl Run<'_> {
     /// The gaps and durations of the log, by a second look at its rows where percentiles need one. Returns how many
     /// looks it took, too.
     fn gaps(&self, folds: &mut [Folds<'_>], partitions: Option<Partitions<'_>>) -> Result<(Gaps, u32)> {
-        let (asked, unit) = (self.plan.dfg.as_deref().unwrap_or(&[]), self.log.roles()?.types.unit);
+        let nothing = Asked::default();
+        let (asked, unit) = (self.plan.dfg.as_ref().unwrap_or(&nothing), self.log.roles()?.types.unit);
         let about = dfg::About { asked, unit, negative: self.log.spec().negative };
         let mut gaps = self.timed("finishing", || {
             self.context.enter(Phase::Finishing, 0);

@@ -134,11 +134,11 @@ pub fn finish(folds: Vec<Folds<'_>>, gaps: Gaps, with: &Tables<'_>) -> Result<Ve
         let table = activities::table(std::mem::take(&mut parts.activities), incoming, &with.names, &label_order)?;
         tables.push(("activities", Table::Batches(vec![table])));
     }
-    if plan.dfg.is_some() {
+    if let Some(asked) = &plan.dfg {
         let rows = dfg::Rows {
             names: &StringArray::from_iter_values(&with.names),
             label_order: &label_order,
-            asked: plan.dfg.as_deref().unwrap_or(&[]),
+            asked,
             unit,
             with_negatives: with.types.has_start,
         };

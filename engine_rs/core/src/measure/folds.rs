@@ -46,10 +46,10 @@ impl<'a> Folds<'a> {
                 None => activities::State::default(),
             }),
             dfg: (plan.dfg.is_some() || plan.overview)
-                .then(|| dfg::State::new(plan.dfg.as_deref(), negative, gaps_quota(context))),
+                .then(|| dfg::State::new(plan.dfg.as_ref(), negative, gaps_quota(context))),
             variants: (keep != variants::Keep::default() || plan.overview)
                 .then(|| variants::State::new(keep, aside(plan, context))),
-            durations: plan.durations.as_deref().map(durations::State::new),
+            durations: plan.durations.as_ref().map(durations::State::new),
             cases: plan.cases.then(cases::State::default),
             metrics: match plan.case_metrics.is_empty() {
                 true => None,

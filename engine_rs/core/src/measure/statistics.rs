@@ -6,8 +6,11 @@ use arrow_array::{ArrayRef, Float64Array};
 use arrow_schema::{DataType, Field};
 
 use crate::error::{Error, Result};
+use crate::stats::asked::Asked;
+use crate::stats::histogram::Histogram;
+use crate::stats::kept::Kept;
 use crate::stats::moments::Moments;
-use crate::stats::quantile::{Percentile, of_ranked, of_ticks};
+use crate::stats::quantile::{Percentile, of_ticks};
 use crate::stats::ranks::Ranks;
 use crate::stats::sieve::Sieve;
 use crate::units::{Unit, ratio};
@@ -17,35 +20,29 @@ use crate::units::{Unit, ratio};
 pub struct Description {
     /// Count, sum, extremes, deviation.
     pub moments: Moments,
-    /// The asked percentiles in seconds; empty where there is no duration.
+    /// The asked percentiles in seconds, a figure for each of [`Asked::columns`]; empty where there is no duration.
     pub percentiles: Vec<f64>,
 }
 
 impl Description {
     /// Describes all values in `blocks`.
-    pub fn of(blocks: &[&[i64]], asked: &[Percentile], unit: Unit, space: &mut Ranks) -> Description {
+    pub fn of(blocks: &[&[i64]], asked: &Asked, unit: Unit, space: &mut Ranks) -> Description {
         let mut moments = Moments::default();
         blocks.iter().for_each(|block| moments.extend(block));
-        Description::of_moments(moments, blocks, asked, unit, space)
-    }
-
-    /// As [`Description::of`], of values whose moments are known; no percentiles where the values were not kept.
-    pub fn of_moments(
-        moments: Moments,
-        blocks: &[&[i64]],
-        asked: &[Percentile],
-        unit: Unit,
-        space: &mut Ranks,
-    ) -> Description {
-        let percentiles = match (asked.is_empty(), moments.min()) {
-            (false, Some(least)) => of_ticks(blocks, least, asked, unit.per_second(), space).unwrap_or_default(),
-            _ => Vec::new(),
+        let percentiles = match (asked.is_empty(), moments.min(), asked.scale()) {
+            (true, ..) | (_, None, _) => Vec::new(),
+            (_, Some(least), None) => of_ticks(blocks, least, asked, unit.per_second(), space).unwrap_or_default(),
+            (_, _, Some(scale)) => {
+                let mut histogram = Histogram::new(scale);
+                blocks.iter().for_each(|block| histogram.take(block));
+                histogram.percentiles(&moments, asked, unit.per_second())
+            }
         };
         Description { moments, percentiles }
     }
 }
 
-/// The description of a set of durations that were not kept, but for those a sieve kept.
+/// The description of a set of durations of which only what percentiles need was kept.
 #[derive(Debug)]
 pub struct Sieved {
     /// What is known; without percentiles where they were missed.
@@ -55,11 +52,11 @@ pub struct Sieved {
 
 impl Sieved {
     /// Describes the durations with these moments that all `parts` have seen together.
-    pub fn new(moments: Moments, parts: impl Iterator<Item = Sieve>, asked: &[Percentile], unit: Unit) -> Sieved {
+    pub fn new(moments: Moments, parts: impl Iterator<Item = Kept>, asked: &[Percentile], unit: Unit) -> Sieved {
         let (mut percentiles, mut missed) = (Vec::new(), None);
         if !asked.is_empty() && moments.n() > 0 {
-            match Sieve::merged(parts, moments.n(), asked) {
-                Ok(found) => percentiles = of_ranked(&found, moments.n(), asked, unit.per_second()),
+            match Kept::percentiles(parts, &moments, asked, unit.per_second()) {
+                Ok(found) => percentiles = found,
                 Err(sieve) => missed = Some(sieve),
             }
         }
@@ -109,8 +106,8 @@ pub fn float_field(name: &str) -> Field {
     Field::new(name, DataType::Float64, true)
 }
 
-/// The columns `mean_s`, `min_s`, `max_s`, `std_s`, and one per percentile.
-pub fn spread(rows: &[&Description], asked: &[Percentile], unit: Unit) -> Vec<(Field, ArrayRef)> {
+/// The columns `mean_s`, `min_s`, `max_s`, `std_s`, and those of the percentiles.
+pub fn spread(rows: &[&Description], asked: &Asked, unit: Unit) -> Vec<(Field, ArrayRef)> {
     let seconds = |ticks: Option<i64>| ticks.map(|ticks| ratio(i128::from(ticks), i128::from(unit.per_second())));
     let column = |name: &str, value: &dyn Fn(&Description) -> Option<f64>| {
         (float_field(name), floats(rows.iter().map(|row| value(row))))
@@ -125,11 +122,11 @@ pub fn spread(rows: &[&Description], asked: &[Percentile], unit: Unit) -> Vec<(F
     columns
 }
 
-/// One column per percentile.
-pub fn percentiles(rows: &[&Description], asked: &[Percentile]) -> Vec<(Field, ArrayRef)> {
-    let column = |(i, p): (usize, &Percentile)| {
+/// The columns of the percentiles.
+pub fn percentiles(rows: &[&Description], asked: &Asked) -> Vec<(Field, ArrayRef)> {
+    let column = |(i, name): (usize, String)| {
         let values = rows.iter().map(|row| row.percentiles.get(i).copied());
-        (float_field(&format!("{}_s", p.name())), floats(values))
+        (float_field(&format!("{name}_s")), floats(values))
     };
-    asked.iter().enumerate().map(column).collect()
+    asked.columns().into_iter().enumerate().map(column).collect()
 }

@@ -1,6 +1,10 @@
-//! Pure mathematics over slices of ticks: exact percentiles and moments.
+//! Pure mathematics over slices of ticks: percentiles, exact ones or within bounds, and moments.
 
+pub mod asked;
+pub mod histogram;
+pub mod kept;
 pub mod moments;
 pub mod quantile;
 pub mod ranks;
+pub mod scale;
 pub mod sieve;

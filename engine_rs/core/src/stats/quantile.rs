@@ -59,10 +59,10 @@ impl Percentile {
     }
 
     /// The percentile of `n` values in units of `per_second` ticks, where `value` tells the one at a rank.
-    fn of(&self, n: u64, per_second: i64, value: impl Fn(u64) -> i64) -> f64 {
+    fn of(&self, n: u64, per_second: i64, value: impl Fn(u64) -> i128) -> f64 {
         let (lo, r, whole) = self.position(n);
-        let low = i128::from(value(lo));
-        let high = if r > 0 { i128::from(value(lo + 1)) } else { low };
+        let low = value(lo);
+        let high = if r > 0 { value(lo + 1) } else { low };
         let whole = i128::from(whole);
         ratio(low * whole + i128::from(r) * (high - low), whole * i128::from(per_second))
     }
@@ -96,7 +96,7 @@ pub fn of_ticks(
         return None;
     }
     if let Some(few) = space.sorted_few(blocks) {
-        return Some(asked.iter().map(|p| p.of(n, per_second, |rank| few[rank as usize])).collect());
+        return Some(asked.iter().map(|p| p.of(n, per_second, |rank| i128::from(few[rank as usize]))).collect());
     }
     let ranks = ranks(asked, n);
     let places: Vec<usize> = ranks.iter().map(|&rank| rank as usize).collect();
@@ -105,8 +105,8 @@ pub fn of_ticks(
 }
 
 /// The percentiles of `n` values, at least one, in units of `per_second` ticks, from the values at [`ranks`].
-pub fn of_ranked(found: &[(u64, i64)], n: u64, asked: &[Percentile], per_second: i64) -> Vec<f64> {
-    let value = |rank: u64| found.binary_search_by_key(&rank, |pair| pair.0).map_or(0, |at| found[at].1);
+pub fn of_ranked<T: Copy + Into<i128>>(found: &[(u64, T)], n: u64, asked: &[Percentile], per_second: i64) -> Vec<f64> {
+    let value = |rank: u64| found.binary_search_by_key(&rank, |pair| pair.0).map_or(0, |at| found[at].1.into());
     asked.iter().map(|p| p.of(n, per_second, value)).collect()
 }
 

@@ -1,8 +1,8 @@
 //! What does a thread know of one edge?
 
+use crate::stats::kept::Kept;
 use crate::stats::moments::Moments;
 use crate::stats::quantile::Percentile;
-use crate::stats::sieve::Sieve;
 
 /// Count, cases and gaps of one edge.
 #[derive(Default)]
@@ -11,8 +11,8 @@ pub struct EdgeState {
     pub cases: u64,
     /// Sums and extremes of the gaps, and how many there are.
     pub moments: Moments,
-    /// Those of the gaps that percentiles need.
-    pub gaps: Sieve,
+    /// What percentiles need of the gaps.
+    pub gaps: Kept,
 }
 
 impl EdgeState {

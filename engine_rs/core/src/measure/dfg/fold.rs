@@ -13,6 +13,8 @@ use super::table::Edge;
 use crate::cases::batch::CaseBatch;
 use crate::error::{Error, Result};
 use crate::log::spec::Negative;
+use crate::stats::asked::Asked;
+use crate::stats::kept::Kept;
 use crate::stats::quantile::Percentile;
 use crate::stats::sieve::Sieve;
 
@@ -27,7 +29,7 @@ pub struct State {
     negatives: Vec<u64>,
     kept_bytes: isize,
     /// Percentiles of the gaps; none where only the edges count.
-    asked: Option<Vec<Percentile>>,
+    asked: Option<Asked>,
     /// Whether this is a second look, for which only the edges known beforehand matter.
     second: bool,
     negative: Negative,
@@ -89,13 +91,13 @@ const MAX_BINS: usize = 8 * 1024;
 impl State {
     /// A state for the percentiles asked for, which gathers at most `quota_bytes`; where there is not even a list of them,
     /// only edges are noted, not gaps.
-    pub fn new(asked: Option<&[Percentile]>, negative: Negative, quota_bytes: usize) -> State {
+    pub fn new(asked: Option<&Asked>, negative: Negative, quota_bytes: usize) -> State {
         State {
             table: EdgeTable::default(),
             edges: Vec::new(),
             negatives: Vec::new(),
             kept_bytes: 0,
-            asked: asked.map(<[Percentile]>::to_vec),
+            asked: asked.cloned(),
             second: false,
             negative,
             case: 0,
@@ -110,12 +112,14 @@ impl State {
 
     /// A state for a second look, at those of `edges` whose percentiles the first has missed.
     pub fn second(edges: &[Edge], asked: &[Percentile], negative: Negative, quota_bytes: usize) -> State {
-        let mut state = State { second: true, ..State::new(Some(asked), negative, quota_bytes) };
+        let mut state = State { second: true, ..State::new(Some(&Asked::exact(asked)), negative, quota_bytes) };
         let missed = || edges.iter().filter_map(|edge| edge.missed().map(|sieve| (edge.pair(), sieve)));
         state.table.make_room(missed().map(|((a, b), _)| a.max(b) as usize + 1).max().unwrap_or(0));
         for ((source, target), sieve) in missed() {
             state.table.number(source, target);
-            state.edges.push(Mutex::new(EdgeState { gaps: Sieve::second(sieve, asked), ..EdgeState::default() }));
+            state
+                .edges
+                .push(Mutex::new(EdgeState { gaps: Kept::Sieve(Sieve::second(sieve, asked)), ..EdgeState::default() }));
         }
         state
     }
@@ -182,9 +186,9 @@ impl State {
 
     /// Makes room for what is known of every edge.
     fn make_edges(&mut self) {
-        let second = self.second;
-        let unknown =
-            || EdgeState { gaps: if second { Sieve::closed() } else { Sieve::default() }, ..EdgeState::default() };
+        let Some(asked) = &self.asked else { return };
+        let gaps = || if self.second { Kept::Sieve(Sieve::closed()) } else { Kept::new(asked) };
+        let unknown = || EdgeState { gaps: gaps(), ..EdgeState::default() };
         self.edges.resize_with(self.table.pairs().len(), || Mutex::new(unknown()));
     }
 

@@ -16,8 +16,9 @@ use crate::error::{Error, Result};
 use crate::log::spec::Negative;
 use crate::measure::columns::{batch, counts};
 use crate::measure::statistics::{Description, Sieved, float_field, floats, spread};
+use crate::stats::asked::Asked;
+use crate::stats::kept::Kept;
 use crate::stats::moments::Moments;
-use crate::stats::quantile::Percentile;
 use crate::stats::ranks::Ranks;
 use crate::stats::sieve::Sieve;
 use crate::units::{Unit, ratio};
@@ -85,7 +86,7 @@ pub fn finish(states: Vec<State>, about: &About<'_>, context: &Context) -> Resul
 /// What is asked of gaps.
 pub struct About<'a> {
     /// Percentiles.
-    pub asked: &'a [Percentile],
+    pub asked: &'a Asked,
     /// Unit of the gaps.
     pub unit: Unit,
     /// What becomes of those below zero.
@@ -168,7 +169,7 @@ impl Space {
             return Sieved::known(Description::of(&[&self.gaps], asked, unit, &mut self.ranks));
         }
         if !self.gaps.is_empty() {
-            let mut rest = EdgeState::default();
+            let mut rest = EdgeState { gaps: Kept::new(asked), ..EdgeState::default() };
             rest.take(&self.gaps, 0, asked);
             self.told.push(rest);
         }
@@ -198,7 +199,7 @@ pub struct Rows<'a> {
     /// Each activity's place among the sorted labels.
     pub label_order: &'a [u32],
     /// Percentiles.
-    pub asked: &'a [Percentile],
+    pub asked: &'a Asked,
     /// Unit of the gaps.
     pub unit: Unit,
     /// Whether gaps below zero are listed.
@@ -262,11 +263,12 @@ fn rows(edges: Vec<&Edge>, with: &Rows<'_>) -> Result<RecordBatch> {
 mod tests {
     use super::*;
     use crate::cases::batch::{CaseBatch, Ids};
+    use crate::stats::quantile::Percentile;
 
     /// What is known of every edge, by however many threads, gathering as many bytes as they may.
     fn found(threads: usize, quota_bytes: usize, rule: Negative) -> Vec<String> {
         const CASES: usize = 4000;
-        let asked = [Percentile::new(50.0).unwrap(), Percentile::new(99.0).unwrap()];
+        let asked = Asked::exact(&[Percentile::new(50.0).unwrap(), Percentile::new(99.0).unwrap()]);
         let mut states: Vec<State> = (0..threads).map(|_| State::new(Some(&asked), rule, quota_bytes)).collect();
         let offsets: Vec<u32> = (0..=CASES as u32).map(|case| case * 10).collect();
         let (keys, orders) = (vec![0; CASES], vec![0; CASES]);

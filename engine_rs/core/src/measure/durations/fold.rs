@@ -1,6 +1,8 @@
 //! The durations of cases.
 
 use crate::cases::batch::CaseBatch;
+use crate::stats::asked::Asked;
+use crate::stats::kept::Kept;
 use crate::stats::moments::Moments;
 use crate::stats::quantile::Percentile;
 use crate::stats::sieve::Sieve;
@@ -9,21 +11,21 @@ use crate::stats::sieve::Sieve;
 pub struct State {
     /// Count, sums and extremes.
     pub moments: Moments,
-    /// Those that percentiles need.
-    pub sieve: Sieve,
-    asked: Vec<Percentile>,
+    /// What percentiles need.
+    pub kept: Kept,
+    asked: Asked,
     of_batch: Vec<i64>,
 }
 
 impl State {
     /// A state for these percentiles.
-    pub fn new(asked: &[Percentile]) -> State {
-        State { moments: Moments::default(), sieve: Sieve::default(), asked: asked.to_vec(), of_batch: Vec::new() }
+    pub fn new(asked: &Asked) -> State {
+        State { moments: Moments::default(), kept: Kept::new(asked), asked: asked.clone(), of_batch: Vec::new() }
     }
 
     /// A state for a second look, after `first` has missed percentiles.
     pub fn second(first: &Sieve, asked: &[Percentile]) -> State {
-        State { sieve: Sieve::second(first, asked), ..State::new(asked) }
+        State { kept: Kept::Sieve(Sieve::second(first, asked)), ..State::new(&Asked::exact(asked)) }
     }
 
     /// Takes in some cases.
@@ -32,12 +34,12 @@ impl State {
         self.of_batch.extend((0..batch.cases()).map(|i| batch.duration(i)));
         self.moments.extend(&self.of_batch);
         if !self.asked.is_empty() {
-            self.sieve.take(&self.of_batch, &self.asked);
+            self.kept.take(&self.of_batch, &self.asked);
         }
     }
 
     /// Bytes held.
     pub fn size_bytes(&self) -> usize {
-        self.sieve.size_bytes()
+        self.kept.size_bytes()
     }
 }

@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::error::Result;
 use crate::measure::columns::{batch, counts};
 use crate::measure::statistics::{Description, float_field, floats, mean_s, percentiles};
-use crate::stats::quantile::Percentile;
+use crate::stats::asked::Asked;
 use crate::stats::ranks::Ranks;
 use crate::units::{Unit, ratio};
 use crate::workers;
@@ -26,7 +26,7 @@ pub fn table(
     variants: &Merged,
     ranking: &Ranking,
     names: &[String],
-    asked: &[Percentile],
+    asked: &Asked,
     unit: Unit,
     context: &Context,
 ) -> Result<RecordBatch> {
@@ -69,7 +69,7 @@ pub fn table(
 fn describe(
     variants: &Merged,
     ranking: &Ranking,
-    asked: &[Percentile],
+    asked: &Asked,
     unit: Unit,
     context: &Context,
 ) -> Result<Vec<Description>> {
