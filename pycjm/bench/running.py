@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from statistics import median
 from typing import Any
 
-from .. import _machine, errors
+from .. import _machine, _temporary, errors
 from . import machine
 from .answers import QUESTIONS, Answers, difference
 from .peers import BASELINE, ENGINES, check
@@ -100,7 +101,7 @@ def run(
     common = {"question": question, "source": source, "threads": threads, "memory_bytes": memory_limit}
     made = {"case_id": case_id, "activities": activities, "seed": seed}
     results: list[dict[str, Any]] = []
-    with tempfile.TemporaryDirectory(prefix=".pycjm-bench-", dir=temp_dir) as folder:
+    with _folder(temp_dir) as folder:
         counted = _counted(progress, len(layouts) * (len(named) * rounds + 1))
         for layout in layouts:
             job = common | {"layout": layout, **_logs(folder, events, layout, made)}
@@ -126,6 +127,18 @@ def run(
         },
         "results": results,
     }
+
+
+@contextmanager
+def _folder(temp_dir: str | os.PathLike[str] | None) -> Iterator[str]:
+    """A private directory for the logs, which is gone at the end."""
+    parent = os.path.realpath(temp_dir or tempfile.gettempdir())
+    _temporary.sweep(parent)
+    made = _temporary.Temporary(os.path.join(parent, "bench"), directory=True)
+    try:
+        yield made.path
+    finally:
+        made.discard()
 
 
 def missing(engine: str) -> str | None:
