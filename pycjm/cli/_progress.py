@@ -89,6 +89,9 @@ class Shown:
             self._progress.reset(self._id, total=total)
         self._step, self.phase, self.details = step, phase, details
         self._progress.update(self._id, description=self._described(parts, counts_parts), completed=done, total=total)
+        if total is None:
+            # Which rich takes for "as before".
+            self.task.total = None
         return changed
 
     def _described(self, parts: int, counts_parts: bool) -> str:
@@ -133,8 +136,10 @@ def _bar(unit: str) -> Iterator[Report]:
 
     columns = (TextColumn("{task.description}"), BarColumn(), Counted(), Rate(), Left(), TimeElapsedColumn())
     # Asked for by name, it is drawn wherever stderr leads to.
-    with Progress(*columns, console=Console(stderr=True, force_terminal=True), transient=True) as progress:
-        shown = Shown(progress, unit)
+    progress = Progress(*columns, console=Console(stderr=True, force_terminal=True), transient=True)
+    # The columns ask it as soon as they are drawn.
+    shown = Shown(progress, unit)
+    with progress:
 
         def report(phase: str, done: int, total: int | None, **details: int) -> None:
             shown.update(phase, done, total, details)
