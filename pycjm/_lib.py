@@ -6,7 +6,9 @@ state besides the loaded library, so a forked child may use it like its parent d
 
 from __future__ import annotations
 
+import inspect
 import json
+import logging
 import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -21,8 +23,11 @@ Result = TypeVar("Result")
 POLL_S = 0.05
 """How long the caller sleeps between two looks at a running call. Ctrl-C has to be answered within 200 ms."""
 
-Progress = Callable[[str, int, "int | None"], object]
-"""``progress(phase, rows_done, rows_total)``; ``rows_total`` is None while it is unknown."""
+Progress = Callable[..., object]
+"""``progress(phase, rows_done, rows_total)``; ``rows_total`` is None while it is unknown. One that takes any keywords
+(``**details``) is told ``parts_done``, ``parts_total``, ``look``, ``reserved_bytes`` and ``spilled_bytes``, too."""
+
+logger = logging.getLogger("pycjm")
 
 
 def _load() -> tuple[Any, Any]:
@@ -180,19 +185,45 @@ def in_worker(
     return results[0]
 
 
+_DETAILS = ("parts_done", "parts_total", "look", "reserved_bytes", "spilled_bytes")
+
+
 def _reporter(context: Any, progress: Progress | None) -> Callable[[], None]:
-    """A function that tells the callback what has changed since it was last asked."""
-    if progress is None:
+    """A function that tells the callback, and the log of this program, what has changed since it was last asked."""
+    if progress is None and not logger.isEnabledFor(logging.DEBUG):
         return lambda: None
-    now = ffi.new("cjm_progress_t *")
-    last: list[tuple[str, int, int | None]] = []
+    now, more = ffi.new("cjm_progress_t *"), ffi.new("cjm_progress_detail_t *")
+    with_details = progress is not None and _takes_details(progress)
+    last: tuple[Any, ...] = ()
+    spilled = 0
 
     def report() -> None:
-        if lib.cjm_progress(context, now):
+        nonlocal last, spilled
+        for _ in range(3):  # until both are of one phase
+            if lib.cjm_progress(context, now) or lib.cjm_progress_detail(context, more):
+                return
+            phase = text(now.phase)
+            seen = (phase, int(now.rows_done), int(now.rows_total) or None)
+            if lib.cjm_progress(context, now) or text(now.phase) == phase:
+                break
+        if phase in ("", "idle"):
             return
-        seen = (text(now.phase), int(now.rows_done), int(now.rows_total) or None)
-        if seen[0] not in ("", "idle") and [seen] != last:
-            last[:] = [seen]
-            progress(*seen)
+        details = {name: int(getattr(more, name)) for name in _DETAILS}
+        if details["spilled_bytes"] > spilled:
+            more_bytes, spilled = details["spilled_bytes"] - spilled, details["spilled_bytes"]
+            logger.debug("%s: put %d bytes aside on disk, %d so far", phase, more_bytes, spilled)
+        told = (*seen, *details.values()) if with_details else seen
+        if progress is not None and told != last:
+            last = told
+            progress(*seen, **details) if with_details else progress(*seen)
 
     return report
+
+
+def _takes_details(progress: Progress) -> bool:
+    """Whether a callback takes any keywords."""
+    try:
+        parameters = inspect.signature(progress).parameters.values()
+    except (TypeError, ValueError):  # some that are not written in Python do not tell
+        return False
+    return any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)

@@ -9,6 +9,7 @@ import hashlib
 import os
 import platform
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,7 +28,8 @@ def record(tables: list[dict[str, Any]], info: Mapping[str, Any], run_info: Mapp
     tables : list of dict
         ``name``, ``file``, ``format``, ``rows``, ``bytes`` of each table written.
     info : mapping
-        What the engine says of the run: layout, rows, threads, phases with their seconds, peak memory.
+        What the engine says of the run: layout, looks, rows, threads, phases with their seconds, memory limit, peak
+        memory, what was put aside and where.
     run_info : mapping
         ``inputs``: paths of the files read; ``options``: how they were read and what was asked; ``run``: more on how it
         went; ``versions``. All may be missing.
@@ -74,6 +76,11 @@ def _input(path: str) -> dict[str, Any]:
 
 def _peak_memory_bytes() -> int | None:
     """The most memory this process ever held, everything included; None where the system does not tell."""
+    # Linux counts in the other figure what the parent held when this process was made.
+    with suppress(OSError, ValueError), open("/proc/self/status", encoding="ascii", errors="replace") as file:
+        for line in file:
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
     try:
         import resource
     except ImportError:

@@ -2,7 +2,8 @@
 
 Everything is written beside its target under another name, brought to the disk, and renamed at the end. Whatever fails
 before that, an interrupt included, leaves the target as it was and removes what was begun. Only a process that is
-killed outright leaves something: a hidden file or directory whose name contains ``.pycjm-``, which may be deleted.
+killed outright leaves something: a hidden file or directory whose name contains ``.pycjm-``, which the next run that
+writes into the same directory sweeps away (:mod:`pycjm._temporary`).
 A pipe or a device cannot be renamed to: it gets the content when that is whole.
 """
 
@@ -15,11 +16,12 @@ import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from . import _formats, _run_record, errors
+from . import _formats, _rename, _run_record, _temporary, errors
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -63,6 +65,7 @@ def write_result(
     format: str = "parquet",
     overwrite: bool = False,
     run_info: Mapping[str, Any] | None = None,
+    progress: Callable[[str, int, int | None], object] | None = None,
 ) -> dict[str, Any]:
     """Write all tables of a result and ``run.json`` as one new directory.
 
@@ -79,6 +82,8 @@ def write_result(
     run_info : mapping, optional
         ``inputs`` (paths of the files read), ``options`` (what was asked), ``run`` (more on how it went),
         ``versions``.
+    progress : callable, optional
+        ``progress("writing", rows_done, None)``, with the rows of all tables so far. Raising in it stops the writing.
 
     Returns
     -------
@@ -93,9 +98,15 @@ def write_result(
         The system refused; ``errno`` says why. The target is as it was.
     """
     _formats.check_format(format)
+    began = time.monotonic()
     with _whole_directory(directory, overwrite) as temporary:
-        tables = [_write_named(name, result[name], temporary, format) for name in result]
-        content = _run_record.record(tables, getattr(result, "info", None) or {}, run_info or {})
+        tables: list[dict[str, Any]] = []
+        for name in result:
+            done = sum(table["rows"] for table in tables)
+            tables.append(_write_named(name, result[name], temporary, format, _told(progress, done)))
+        info = dict(getattr(result, "info", None) or {})
+        writing = {"writing_s": round(time.monotonic() - began, 6)}
+        content = _run_record.record(tables, info | writing, run_info or {})
         with _file(os.path.join(temporary, _run_record.FILE), shown=directory) as file:
             file.write(json.dumps(content, indent=2, ensure_ascii=False, default=str).encode() + b"\n")
     return content
@@ -146,17 +157,24 @@ def _strangers(target: str) -> list[str]:
     return [name for name in found if name not in own]
 
 
-def _write_named(name: str, table: Any, directory: str, format: str) -> dict[str, Any]:
+def _told(progress: Callable[[str, int, int | None], object] | None, before: int) -> Callable[[int], object]:
+    """What is told of a table's rows, when so many were written before it."""
+    return lambda rows: progress("writing", before + rows, None) if progress is not None else None
+
+
+def _write_named(
+    name: str, table: Any, directory: str, format: str, written: Callable[[int], object]
+) -> dict[str, Any]:
     file_name = name + _formats.EXTENSIONS[format][0]
     with _file(os.path.join(directory, file_name), shown=file_name) as file:
-        rows = _write(table, format, file)
+        rows = _write(table, format, file, written)
     n_bytes = os.path.getsize(os.path.join(directory, file_name))
     return {"name": name, "file": file_name, "format": format, "rows": rows, "bytes": n_bytes}
 
 
-def _write(table: Any, format: str, file: BinaryIO) -> int:
+def _write(table: Any, format: str, file: BinaryIO, written: Callable[[int], object] = lambda rows: None) -> int:
     reader = _reader(table)
-    return _formats.write(format, reader.schema, _reading(reader), file)
+    return _formats.write(format, reader.schema, _reading(reader, written), file)
 
 
 def _reader(table: Any) -> pa.RecordBatchReader:
@@ -171,9 +189,13 @@ class _ReadFailed(BaseException):
     """Carries an error of the table being read past the handler that takes every OSError for one of the target's."""
 
 
-def _reading(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def _reading(batches: Iterable[pa.RecordBatch], written: Callable[[int], object]) -> Iterator[pa.RecordBatch]:
+    rows = 0
     try:
-        yield from batches
+        for batch in batches:
+            yield batch
+            rows += batch.num_rows
+            written(rows)
     except Exception as error:
         raise _ReadFailed(error) from error
 
@@ -217,7 +239,7 @@ def check_new_log(path: Path, what: str, *, overwrite: bool) -> None:
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[BinaryIO]:
+def whole_file(path: Path, *, overwrite: bool = True) -> Iterator[BinaryIO]:
     """A binary file that takes the name `path` when the block ends well, and disappears when it does not.
 
     Parameters
@@ -225,6 +247,8 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     path : path
         A file that is there is replaced. A pipe, a terminal and the program's own output stay what they are: they get
         the content when it is whole.
+    overwrite : bool
+        False where a file that has appeared in the meantime is to stay.
 
     Raises
     ------
@@ -245,21 +269,22 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     temporary = None
     try:
         with explained(path):
-            parent, name = os.path.split(target)
-            handle, temporary = tempfile.mkstemp(prefix=f".{name}.pycjm-", dir=parent)
-            os.close(handle)
-            # mkstemp gives a file that only its owner may read; a result is an ordinary file.
-            os.chmod(temporary, 0o666 & ~_umask())
-        with _file(temporary, shown=path, mode="wb") as file:
+            parent = os.path.dirname(target)
+            _temporary.sweep(parent)
+            temporary = _temporary.Temporary(target, directory=False)
+        with _file(temporary.path, shown=path, mode="wb") as file:
             yield file
         with explained(path):
-            os.replace(temporary, target)
-            temporary = None
+            # Only its owner could read it until now; a result is an ordinary file.
+            os.chmod(temporary.path, 0o666 & ~_umask())
+            if overwrite:
+                os.replace(temporary.path, target)
+            else:
+                _rename.rename_new(temporary.path, target)
             _sync_directory(parent)
     finally:
         if temporary is not None:
-            with suppress(OSError):
-                os.unlink(temporary)
+            temporary.discard()
 
 
 def _is_special(path: Path) -> bool:
@@ -322,24 +347,25 @@ def _whole_directory(directory: Path, overwrite: bool) -> Iterator[str]:
     """A new empty directory that takes the name `directory` when the block ends well, and disappears when not."""
     check_target(directory, overwrite=overwrite)
     target = os.path.realpath(directory)
-    parent, name = os.path.split(target)
+    parent = os.path.dirname(target)
     temporary = None
     created: list[str] = []
     try:
         with explained(directory):
             created = _make_parents(parent)
-            temporary = tempfile.mkdtemp(prefix=f".{name}.pycjm-", dir=parent)
-            os.chmod(temporary, 0o777 & ~_umask())
-        yield temporary
+            _temporary.sweep(parent)
+            temporary = _temporary.Temporary(target, directory=True)
+        yield temporary.path
         with explained(directory):
-            _sync_directory(temporary)
-            _swap(temporary, target, overwrite)
-            temporary = None
+            os.chmod(temporary.path, 0o777 & ~_umask())
+            _sync_directory(temporary.path)
+            _swap(temporary.path, target, overwrite)
+            for path in (parent, *map(os.path.dirname, created)):
+                _sync_directory(path)
             created = []
-            _sync_directory(parent)
     finally:
         if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
+            temporary.discard()
         for path in reversed(created):
             with suppress(OSError):
                 os.rmdir(path)
@@ -365,23 +391,26 @@ def _missing_parents(path: str) -> list[str]:
 
 
 def _swap(temporary: str, target: str, overwrite: bool) -> None:
-    """Renames `temporary` to `target`; what was there is put aside first and removed last."""
+    """Renames `temporary` to `target`; what was there has that name afterwards, or is gone."""
     if not overwrite or not os.path.lexists(target):
         os.rename(temporary, target)
         return
     # Writing may have taken hours, in which somebody may have put something there.
     check_target(target, overwrite=True)
-    parent, name = os.path.split(target)
-    aside = os.path.join(tempfile.mkdtemp(prefix=f".{name}.pycjm-old-", dir=parent), name)
+    if _rename.exchange(temporary, target):
+        return
+    # Not in one step here: what was there is put aside first and removed last, and a sweeper knows where it belongs.
+    old = _temporary.Temporary(target, directory=True, kind="old")
+    aside = os.path.join(old.path, os.path.basename(target))
     try:
         os.rename(target, aside)
         os.rename(temporary, target)
     except BaseException:
         if not os.path.lexists(target) and os.path.lexists(aside):
             os.rename(aside, target)
-        os.rmdir(os.path.dirname(aside))
         raise
-    shutil.rmtree(os.path.dirname(aside))
+    finally:
+        old.discard()
 
 
 def _sync_directory(path: str) -> None:
@@ -424,6 +453,7 @@ _REMEDIES = {
     errno.ENOENT: "its directory does not exist. Create it, or name another one.",
     errno.ENOTDIR: "a part of the path is not a directory. Name another place.",
     errno.ENOTEMPTY: "it has appeared in the meantime. Name another directory.",
+    errno.EEXIST: "it has appeared in the meantime. Name another one.",
     errno.ENAMETOOLONG: "the name is too long. Name another one.",
 }
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import backends, errors, measures, settings, source
 from . import roles as _roles
-from ._lib import in_worker
+from ._lib import in_worker, logger
 from .result import MiningResult
 from .roles import Roles
 from .settings import Names
@@ -289,8 +290,8 @@ class EventLog:
         backend : {"native", "numba", "reference"}
             All give the same values; see :mod:`pycjm.backends`.
         progress : callable, optional
-            ``progress(phase, rows_done, rows_total)`` in this thread; ``rows_total`` is None while unknown. Raising
-            in it stops the run.
+            ``progress(phase, rows_done, rows_total)`` in this thread; ``rows_total`` is None while unknown. One that
+            takes ``**details`` is told more, such as ``parts_done`` of ``parts_total``. Raising in it stops the run.
         top : int, optional
             Keep the first rows of ``variants`` only.
         memory_limit : int, optional
@@ -325,6 +326,7 @@ class EventLog:
         plan, case_metrics = measures.build_plan(asked, percentiles, top, approx)
         space = {"memory_limit": memory_limit, "spill_dir": spill_dir, "spill_limit": spill_limit}
         self._check_run(backend, threads, space, case_metrics)
+        self._log(plan, backend)
         if backend == "native":
             return self._mine_native(plan, case_metrics, threads, space, progress)
         return self._mine_in_python(plan, case_metrics, backend, threads, progress)
@@ -406,6 +408,7 @@ class EventLog:
             self.roles,
             self._settings,
             path,
+            overwrite=overwrite,
             compression=compression,
             row_group_rows=row_group_rows,
             threads=threads,
@@ -434,6 +437,18 @@ class EventLog:
                     f"case metric {metric.name!r} takes start_times, and the log was scanned without start_timestamp=.",
                     {"metric": metric.name},
                 )
+
+    def _log(self, plan: dict[str, Any], backend: str) -> None:
+        """Says what is about to be mined."""
+        if not logger.isEnabledFor(logging.INFO):
+            return
+        files = self._source.facts().files
+        n_bytes = sum(file.get("bytes") or 0 for file in files)
+        logger.info("source: %s, %d files, %d bytes", self._source.label, len(files), n_bytes)
+        for file in files:
+            logger.debug("file: %s, %s bytes, %s rows", file["path"], file.get("bytes"), file.get("rows"))
+        logger.info("roles: %s", self.roles)
+        logger.info("mining %s, backend %s", ", ".join(_table_names(plan)), backend)
 
     def _open(self) -> Opened:
         """The log at its beginning, with all roles known."""

@@ -5,7 +5,9 @@ A few thousand events of customer journeys over several channels, made by the pr
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 from pathlib import Path
 
 from . import errors
@@ -50,18 +52,22 @@ def write_sample(directory: str | os.PathLike[str] = ".") -> Path:
     IoError
         It exists already, or cannot be written.
     """
-    import shutil
+    from . import export
 
     target = Path(directory) / PATH.name
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with PATH.open("rb") as read, target.open("xb") as write:
+        if os.path.lexists(target):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+        with PATH.open("rb") as read, export.whole_file(target, overwrite=False) as write:
             shutil.copyfileobj(read, write)
     except FileExistsError as error:
         raise errors.IoError(
             f"{target}: exists already; remove it, or name another directory.",
             {"path": str(target), "errno": error.errno},
         ) from error
+    except errors.PycjmError:
+        raise
     except OSError as error:
         raise errors.IoError(f"{target}: {error.strerror}", {"path": str(target), "errno": error.errno}) from error
     return target

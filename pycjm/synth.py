@@ -156,7 +156,7 @@ def write_synth(
         events, layout, case_id, activities, seed, BATCH_ROWS, temp_dir, dictionaries=True, report=progress
     )
     done = 0
-    with export.whole_file(path) as file, closing(pieces):
+    with export.whole_file(path, overwrite=overwrite) as file, closing(pieces):
         # Without the Arrow schema the file says plainly that activities are text, however they were when written.
         options = {"compression": "zstd", "use_dictionary": ["activity", "channel"], "store_schema": False}
         with pq.ParquetWriter(file, schema, **options) as writer:

@@ -28,7 +28,7 @@
  *           released by its consumer.
  * Threads.  Every function may be called from any thread, and several may use one handle at once, but a handle is freed
  *           only when no call uses it. A context serves one run at a time: a second one beside it is refused.
- *           cjm_cancel and cjm_progress are the calls meant to be made beside a running one.
+ *           cjm_cancel, cjm_progress and cjm_progress_detail are the calls meant to be made beside a running one.
  * Effects.  Nothing is printed, no environment variable is read, no signal handler is installed, no thread outlives a
  *           call. Callbacks of the caller must not throw or unwind. A bug in the library (a Rust panic) is caught and
  *           becomes CJM_INTERNAL.

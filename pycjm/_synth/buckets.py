@@ -11,6 +11,7 @@ import tempfile
 
 import numpy as np
 
+from .. import _temporary
 from .blocks import EVENT
 
 HELD_BYTES = 64 << 20
@@ -28,7 +29,7 @@ class Buckets:
 
     def __init__(self, directory: str | None = None) -> None:
         self._parent = directory
-        self._private: tempfile.TemporaryDirectory[str] | None = None
+        self._private: _temporary.Temporary | None = None
         self._held: dict[int, bytearray] = {}
         self._held_bytes = 0
         self._on_disk: set[int] = set()
@@ -39,7 +40,7 @@ class Buckets:
     def __exit__(self, *failure: object) -> None:
         self._held.clear()
         if self._private is not None:
-            self._private.cleanup()
+            self._private.discard()
 
     def add(self, events: np.ndarray, n_of_bucket: np.ndarray) -> None:
         """Put events away that lie by bucket.
@@ -98,5 +99,7 @@ class Buckets:
 
     def _path(self, bucket: int) -> str:
         if self._private is None:
-            self._private = tempfile.TemporaryDirectory(prefix=".pycjm-synth-", dir=self._parent)
-        return os.path.join(self._private.name, str(bucket))
+            parent = os.path.realpath(self._parent or tempfile.gettempdir())
+            _temporary.sweep(parent)
+            self._private = _temporary.Temporary(os.path.join(parent, "synth"), directory=True)
+        return os.path.join(self._private.path, str(bucket))

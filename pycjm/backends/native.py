@@ -11,7 +11,7 @@ import tempfile
 from typing import TYPE_CHECKING, Any
 
 from .. import _arrow, _lib
-from .._lib import ffi, lib
+from .._lib import ffi, lib, logger
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,20 +27,23 @@ class NativeResult:
     ----------
     pointer : cdata
         The handle, freed with this object.
+    space : dict
+        ``memory_limit_bytes`` and ``spill_dir`` of the run.
     """
 
-    def __init__(self, pointer: Any) -> None:
+    def __init__(self, pointer: Any, space: dict[str, Any]) -> None:
         self._pointer = pointer
+        self._space = space
 
     def reader(self, name: str) -> pa.RecordBatchReader:
         """A fresh stream of one table."""
         return _arrow.import_stream(lib.cjm_result_table, self._pointer, name.encode())
 
     def info(self) -> dict[str, Any]:
-        """How the run went: layout, rows, threads, seconds per phase, peak memory."""
+        """How the run went: layout, rows, threads, seconds per phase, limit, peak memory and what was put aside."""
         out = ffi.new("char **")
         _lib.call(lib.cjm_result_info, self._pointer, out)
-        return json.loads(_lib.take_text(out[0]))
+        return json.loads(_lib.take_text(out[0])) | self._space
 
 
 def mine(
@@ -82,12 +85,13 @@ def mine(
     PycjmError
         What the engine reports; what the Python side of the log's stream raised goes first.
     """
-    context = _lib.new_context(
-        threads=threads,
-        memory_limit_bytes=memory_limit,
-        spill_dir=os.fsdecode(spill_dir or tempfile.gettempdir()) if memory_limit is not None else None,
-        spill_limit_bytes=spill_limit,
-    )
+    space = {
+        "memory_limit_bytes": memory_limit,
+        "spill_dir": os.fsdecode(spill_dir or tempfile.gettempdir()) if memory_limit is not None else None,
+    }
+    context = _lib.new_context(threads=threads, spill_limit_bytes=spill_limit, **space)
+    if memory_limit is not None:
+        logger.info("memory limit: %d bytes, beyond which rows are put aside in %s", memory_limit, space["spill_dir"])
     for metric in case_metrics:
         function = ffi.cast("cjm_case_metric_fn", metric.address())
         _lib.call(lib.cjm_context_add_case_metric, context, metric.name.encode(), function, ffi.NULL)
@@ -104,4 +108,34 @@ def mine(
         if told is error:
             raise
         raise told from error
-    return NativeResult(ffi.gc(out[0], lib.cjm_result_free))
+    result = NativeResult(ffi.gc(out[0], lib.cjm_result_free), space)
+    _log(result.info())
+    return result
+
+
+_GROUPING = {
+    ("case",): "the first rows looked as if cases stood together, and so did all: mined as they lay",
+    ("partitioned",): "cases did not stand together: partitioned",
+    (
+        "case",
+        "partitioned",
+    ): "the first rows looked as if cases stood together, but one came twice: partitioned after all",
+}
+
+
+def _log(info: dict[str, Any]) -> None:
+    """Says how a run went."""
+    told = _GROUPING.get(tuple(info["grouping"]), str(info["grouping"]))
+    count = f", {n} partitions" if (n := info.get("partitions")) else ""
+    logger.info("layout %s; %s%s", info["layout"], told, count)
+    if info["looks"] > 1:
+        logger.info("looks at the rows: %d, since percentiles were missed by the first", info["looks"])
+    for phase in info["phases"]:
+        logger.info("%s: %.3f s", phase["name"], phase["seconds"])
+    logger.info(
+        "%d rows, %d threads; reserved at most %d bytes, put aside %d bytes",
+        info["rows"],
+        info["threads"],
+        info["peak_reserved_bytes"],
+        info["spilled_bytes"],
+    )

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,7 @@ def run_job(job: dict[str, Any], timeout_s: float) -> dict[str, Any]:
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     child = subprocess.Popen(command, **pipes, env=_environment(job["threads"]), text=True, errors="replace")
     try:
-        told, complaints, ended = _attend(child, json.dumps(job), timeout_s, job["memory_bytes"])
+        told, complaints, ended = _attend(child, json.dumps(job), timeout_s, job["memory_bytes"], Peaks())
     finally:
         # Whatever happened here, an interrupt included, nothing goes on running.
         child.kill()
@@ -47,11 +49,62 @@ def run_job(job: dict[str, Any], timeout_s: float) -> dict[str, Any]:
     return _clean({"status": "failed", "reason": f"exit code {child.returncode}: {last.strip()}"}, job)
 
 
+def run_command(command: list[str], timeout_s: float, *, threads: int, memory_bytes: int | None) -> dict[str, Any]:
+    """Run a program of its own, in the same environment and within the same limits.
+
+    Returns
+    -------
+    dict
+        ``status`` "ok", ``wall_s`` from its start to its end, ``cpu_s``, ``peak_bytes`` (the most that it and what it
+        has started had resident, each at its highest) and ``peak_own_bytes`` (at once, without pages of files that are
+        mapped); or ``status`` "timeout", "memory" or "failed" with the ``reason`` and the ``wall_s`` it took.
+    """
+    pipes = dict.fromkeys(("stdout", "stderr"), subprocess.PIPE)
+    cpu_s, wall_s = _children_cpu_s(), time.perf_counter()
+    child = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, **pipes, env=_environment(threads), text=True, errors="replace"
+    )
+    peaks = Peaks()
+    try:
+        _, complaints, ended = _attend(child, None, timeout_s, memory_bytes, peaks)
+    finally:
+        child.kill()
+        child.wait()
+        for pipe in (child.stdout, child.stderr):
+            with suppress(OSError):
+                pipe.close()
+    measured = {"wall_s": time.perf_counter() - wall_s}
+    if ended is not None:
+        return ended | measured
+    if child.returncode:
+        last = next((line for line in reversed(complaints.splitlines()) if line.strip()), "it said nothing")
+        reason = _without_paths(f"exit code {child.returncode}: {last.strip()}")
+        return {"status": "failed", "reason": reason} | measured
+    measured["cpu_s"] = _children_cpu_s() - cpu_s
+    return {"status": "ok", **measured, "peak_bytes": peaks.resident_bytes, "peak_own_bytes": peaks.own_bytes}
+
+
+@dataclass
+class Peaks:
+    """The most memory that a process and its children were seen with."""
+
+    resident_bytes: int = 0
+    own_bytes: int = 0
+
+    def look(self, pid: int) -> None:
+        """Takes a look at them."""
+        statuses = [_status(one) for one in _tree(pid)]
+        resident = sum(status.get("VmHWM", 0) for status in statuses)
+        own = sum(status.get("RssAnon", 0) + status.get("RssShmem", 0) for status in statuses)
+        self.resident_bytes = max(self.resident_bytes, resident)
+        self.own_bytes = max(self.own_bytes, own)
+
+
 def _attend(
-    child: subprocess.Popen[str], text: str, timeout_s: float, memory_bytes: int | None
+    child: subprocess.Popen[str], text: str | None, timeout_s: float, memory_bytes: int | None, peaks: Peaks
 ) -> tuple[str, str, dict[str, Any] | None]:
     deadline = time.monotonic() + timeout_s
-    given: str | None = text
+    given = text
     while True:
         try:
             told, complaints = child.communicate(given, timeout=POLL_S)
@@ -60,16 +113,38 @@ def _attend(
             given = None
             if time.monotonic() > deadline:
                 return "", "", {"status": "timeout", "reason": f"longer than {timeout_s:g} s"}
-            held = _resident_bytes(child.pid)
-            if memory_bytes is not None and held > memory_bytes:
-                reason = f"took {held >> 20} MiB, more than the {memory_bytes >> 20} MiB allowed"
+            peaks.look(child.pid)
+            # The pages of a file that is mapped are the system's to keep or to drop.
+            if memory_bytes is not None and peaks.own_bytes > memory_bytes:
+                reason = f"took {peaks.own_bytes >> 20} MiB, more than the {memory_bytes >> 20} MiB allowed"
                 return "", "", {"status": "memory", "reason": reason}
 
 
-def _resident_bytes(pid: int) -> int:
-    with suppress(OSError, ValueError, IndexError), open(f"/proc/{pid}/statm", encoding="ascii") as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    return 0
+def _tree(pid: int) -> list[int]:
+    """A process and all that it has started, where the system tells."""
+    found = [pid]
+    for one in found:
+        with suppress(OSError, ValueError):
+            for thread in os.listdir(f"/proc/{one}/task"):
+                with open(f"/proc/{one}/task/{thread}/children", encoding="ascii") as file:
+                    found += [int(word) for word in file.read().split()]
+    return found
+
+
+def _status(pid: int) -> dict[str, int]:
+    """The sizes, in bytes, that the system tells of a process."""
+    found = {}
+    with suppress(OSError), open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as file:
+        for line in file:
+            name, _, value = line.partition(":")
+            if value.endswith("kB\n"):
+                found[name] = int(value.split()[0]) * 1024
+    return found
+
+
+def _children_cpu_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _environment(threads: int) -> dict[str, str]:
@@ -88,6 +163,10 @@ def _clean(told: dict[str, Any], job: dict[str, Any]) -> dict[str, Any]:
     """Without the paths of this machine."""
     if "reason" in told:
         text = told["reason"].replace(job["warm"], "a small log").replace(job["log"], "the log")
-        text = re.sub(r"(?<![\w.])(?:~|[A-Za-z]:)?(?:[/\\][\w.+@-]+){2,}[/\\]?", "...", text)
-        told["reason"] = text if len(text) <= 300 else text[:297] + "..."
+        told["reason"] = _without_paths(text)
     return told
+
+
+def _without_paths(text: str) -> str:
+    text = re.sub(r"(?<![\w.])(?:~|[A-Za-z]:)?(?:[/\\][\w.+@-]+){2,}[/\\]?", "...", text)
+    return text if len(text) <= 300 else text[:297] + "..."

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from statistics import median
 from typing import Any
 
-from .. import _machine, errors
+from .. import _machine, _temporary, errors
 from . import machine
 from .answers import QUESTIONS, Answers, difference
-from .peers import BASELINE, ENGINES, check
+from .peers import BASELINE, BASELINES, ENGINES, check
 from .process import run_job
 
 LAYOUTS = ("case", "time", "shuffled")
@@ -100,7 +101,7 @@ def run(
     common = {"question": question, "source": source, "threads": threads, "memory_bytes": memory_limit}
     made = {"case_id": case_id, "activities": activities, "seed": seed}
     results: list[dict[str, Any]] = []
-    with tempfile.TemporaryDirectory(prefix=".pycjm-bench-", dir=temp_dir) as folder:
+    with private_folder(temp_dir) as folder:
         counted = _counted(progress, len(layouts) * (len(named) * rounds + 1))
         for layout in layouts:
             job = common | {"layout": layout, **_logs(folder, events, layout, made)}
@@ -126,6 +127,18 @@ def run(
         },
         "results": results,
     }
+
+
+@contextmanager
+def private_folder(temp_dir: str | os.PathLike[str] | None) -> Iterator[str]:
+    """A private directory for logs, which is gone at the end."""
+    parent = os.path.realpath(temp_dir or tempfile.gettempdir())
+    _temporary.sweep(parent)
+    made = _temporary.Temporary(os.path.join(parent, "bench"), directory=True)
+    try:
+        yield made.path
+    finally:
+        made.discard()
 
 
 def missing(engine: str) -> str | None:
@@ -198,7 +211,7 @@ def _compared(
     for engine in engines:
         result = {"layout": job["layout"], "engine": engine}
         reason = _left_out(engine, job["question"], events)
-        if reason is None and known is None and engine not in ("native", BASELINE):
+        if reason is None and known is None and engine not in ("native", *BASELINES):
             reason = "native gave no answers to compare with"
         if reason is not None:
             yield result | {"status": "skipped", "reason": reason}
@@ -209,12 +222,12 @@ def _compared(
             counted(f"{job['layout']}: {engine}, round {n + 1}", 0)
             one = run_job(job | {"engine": engine}, timeout_s)
             counted(engine, 1)
-            one, known = _judged(one, known, engine)
+            one, known = judged(one, known, engine)
             told.append(one)
             if one["status"] != "ok":
                 counted(engine, rounds - n - 1)
                 break
-        result |= _summary(told, events)
+        result |= summary(told, events)
         if engine == "native":
             native_s = result.get("wall_s")
         if native_s and "wall_s" in result:
@@ -237,10 +250,10 @@ def _left_out(engine: str, question: str, events: int) -> str | None:
     return None
 
 
-def _judged(one: dict[str, Any], known: Answers | None, engine: str) -> tuple[dict[str, Any], Answers | None]:
-    """A run without its answers; its times are gone if they are not the right ones."""
+def judged(one: dict[str, Any], known: Answers | None, engine: str) -> tuple[dict[str, Any], Answers | None]:
+    """A run without its answers, and those that are known; its times are gone if its own are not the right ones."""
     told = one.pop("answers", None)
-    if one["status"] != "ok" or engine == BASELINE:
+    if one["status"] != "ok" or engine in BASELINES:
         return one, known
     answers = Answers.from_json(told)
     if known is None:
@@ -249,7 +262,8 @@ def _judged(one: dict[str, Any], known: Answers | None, engine: str) -> tuple[di
     return ({"status": "different answer", "reason": apart} if apart else one), known
 
 
-def _summary(told: list[dict[str, Any]], events: int) -> dict[str, Any]:
+def summary(told: list[dict[str, Any]], events: int) -> dict[str, Any]:
+    """What is told of the rounds of one engine: their medians, or why there are none."""
     last = told[-1]
     if last["status"] != "ok":
         return {"status": last["status"], "reason": last["reason"]}

@@ -15,7 +15,7 @@ import time
 from contextlib import suppress
 from typing import Any
 
-from .peers import BASELINE, ENGINES, Log, Means, load
+from .peers import BASELINE, BASELINES, ENGINES, Log, Means, load
 
 COLUMNS = ["case_id", "activity", "timestamp"]
 
@@ -44,7 +44,8 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
     Parameters
     ----------
     job : dict
-        ``engine``, ``question``, ``source``, ``layout``, ``threads``, ``memory_bytes``, ``log`` and ``warm`` (paths).
+        ``engine``, ``question``, ``source``, ``layout``, ``threads``, ``memory_bytes``, ``log`` and ``warm`` (paths),
+        and perhaps ``temp_dir``.
 
     Returns
     -------
@@ -54,14 +55,18 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
     """
     engine, layout, path = job["engine"], job["layout"], job["log"]
     _limit_arrow(job["threads"])
-    if engine == BASELINE:
-        _read(job["warm"])
-        return {"status": "ok", "versions": {}, **_timed(lambda: None, lambda _: _read(path))[0]}
+    if engine in BASELINES:
+        read = _read if engine == BASELINE else _read_batches
+        read(job["warm"])
+        return {"status": "ok", "versions": {}, **_timed(lambda: None, lambda _: read(path))[0]}
+    if job.get("temp_dir"):
+        # Where polars looks for a place to put things, once it is imported.
+        os.environ["POLARS_TEMP_DIR"] = os.environ["TMPDIR"] = job["temp_dir"]
     kind = load(engine)
     small = kind(_log(job["warm"], job["source"], layout), Means(job["threads"]))
     small.ask(job["question"])
     del small
-    means = Means(job["threads"], _left(job["memory_bytes"]))
+    means = Means(job["threads"], _left(job["memory_bytes"]), job.get("temp_dir"))
     if job["source"] == "arrow":
         # The table is held by nobody but an engine that works on it.
         peer = kind(_log(path, "arrow", layout), means)
@@ -87,6 +92,13 @@ def _read(path: str) -> Any:
     import pyarrow.parquet as pq
 
     return pq.read_table(path, columns=COLUMNS)
+
+
+def _read_batches(path: str) -> int:
+    import pyarrow.dataset as ds
+
+    scanner = ds.dataset(path).scanner(columns=COLUMNS, batch_readahead=4, fragment_readahead=1)
+    return sum(batch.num_rows for batch in scanner.to_batches())
 
 
 def _table(path: str) -> Any:

@@ -105,20 +105,20 @@ def _explain(error: BaseException) -> tuple[int, str]:
         return getattr(error, "exit_code", INTERRUPTED), _signals.SAID.removeprefix("Error: ")
     if isinstance(error, PycjmError):
         hint = " Please report it; --debug shows more." if error.code == 8 else ""
-        return EXIT_CODES.get(error.code, BUG), _printable(as_options(error.message)) + hint
+        return EXIT_CODES.get(error.code, BUG), printable(as_options(error.message)) + hint
     if isinstance(error, OSError):
         if error.errno == errno.EPIPE:
             return BROKEN_PIPE, ""
         if error.errno == errno.EBADF and not error.filename:
             return IO, "stdout is closed, so nothing could be written there."
         where = f"{error.filename}: " if error.filename else ""
-        return IO, _printable(f"{where}{error.strerror or error}")
+        return IO, printable(f"{where}{error.strerror or error}")
     if isinstance(error, MemoryError):
         return MEMORY, "the memory of this machine does not suffice."
     if isinstance(error, SystemExit):
         return (error.code if isinstance(error.code, int) else 1), "the program was ended."
     kind = type(error).__name__
-    return BUG, _printable(f"a bug in pycjm ({kind}: {error}). Please report it; --debug shows more.")
+    return BUG, printable(f"a bug in pycjm ({kind}: {error}). Please report it; --debug shows more.")
 
 
 def as_options(message: str) -> str:
@@ -142,6 +142,6 @@ def _option(name: str) -> str:
 _OPTION_OF = {"null_values": "null-value", "percentiles": "percentile", "memory_limit": "memory"}
 
 
-def _printable(message: str) -> str:
-    """Without what a terminal would obey: a message may quote the log."""
+def printable(message: str) -> str:
+    """A message without what a terminal would obey: it may quote the log."""
     return "".join(char if char.isprintable() or char == "\n" else repr(char)[1:-1] for char in message)

@@ -9,6 +9,9 @@ from typing import Any, TypeVar
 
 import click
 
+from . import _log
+from ._progress import MODES
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -54,6 +57,11 @@ class Count(click.ParamType):
 
 def _debug(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     ctx.ensure_object(dict)["debug"] = value
+
+
+def _log_level(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    if value is not None and not ctx.resilient_parsing:
+        ctx.with_resource(_log.shown(value))
 
 
 _SOURCE = [
@@ -102,11 +110,35 @@ _RUN = [
     click.option("--spill-limit", type=Size(), metavar="SIZE", help="The most that may go there."),
 ]
 
+
+def _keep_progress(ctx: click.Context, param: click.Parameter, value: str) -> None:
+    ctx.ensure_object(dict)["progress"] = value
+
+
+_PROGRESS = [
+    click.option(
+        "--progress",
+        type=click.Choice(MODES),
+        default="auto",
+        show_default=True,
+        expose_value=False,
+        callback=_keep_progress,
+        help="On stderr: a bar, or a JSON object a line. auto: a bar on a terminal.",
+    ),
+]
+
 _OUTPUT = [
     click.option("--json", "as_json", is_flag=True, help="Write JSON to stdout."),
     click.option("--quiet", "-q", is_flag=True, help="Nothing on stderr but errors."),
     click.option(
         "--debug", is_flag=True, expose_value=False, callback=_debug, is_eager=True, help="Errors with tracebacks."
+    ),
+    click.option(
+        "--log-level",
+        type=click.Choice(_log.LEVELS),
+        expose_value=False,
+        callback=_log_level,
+        help="Tell on stderr what is being done.",
     ),
 ]
 
@@ -124,6 +156,8 @@ source_options = _all(_SOURCE)
 """The log: paths, roles, and how its values are read."""
 run_options = _all(_RUN)
 """How a run works."""
+progress_options = _all(_PROGRESS)
+"""How a command shows how far it is."""
 output_options = _all(_OUTPUT)
 """How a command talks."""
 

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from .. import _signals
-from ._options import Count, Size, output_options
+from ._options import Count, Size, output_options, progress_options
 
 
 @click.command("bench")
@@ -51,6 +51,7 @@ from ._options import Count, Size, output_options
 @click.option("--output", "-o", type=click.Path(), metavar="FILE", help="Write the report as JSON.")
 @click.option("--plot", type=click.Path(), metavar="FILE", help="Draw the times: .svg, .png or .pdf.")
 @click.option("--temp-dir", type=click.Path(), metavar="DIR", help="For the logs.  [default: the system's]")
+@progress_options
 @output_options
 def command(
     layout: tuple[str, ...],

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .. import _signals
-from ._options import output_options, run_arguments, run_options, scan_arguments, source_options
+from ._options import output_options, progress_options, run_arguments, run_options, scan_arguments, source_options
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 @click.command("inspect")
 @source_options
 @run_options
+@progress_options
 @output_options
 def command(as_json: bool, quiet: bool, **given: Any) -> None:
     """Show the columns of the log in SOURCE, which of them have a role, and what is in it.

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from .. import _signals
-from ._options import output_options, run_arguments, run_options, scan_arguments, source_options
+from ._options import output_options, progress_options, run_arguments, run_options, scan_arguments, source_options
 
 
 @click.command("map")
@@ -19,6 +19,7 @@ from ._options import output_options, run_arguments, run_options, scan_arguments
 @click.option("--rankdir", type=click.Choice(["LR", "TB", "RL", "BT"]), default="LR", show_default=True)
 @click.option("--output", "-o", type=click.Path(), metavar="FILE", help="Write to a file instead of stdout.")
 @run_options
+@progress_options
 @output_options
 def command(
     form: str,

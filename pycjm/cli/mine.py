@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .. import _signals
-from ._options import output_options, run_arguments, run_options, scan_arguments, source_options
+from ._options import output_options, progress_options, run_arguments, run_options, scan_arguments, source_options
 
 if TYPE_CHECKING:
     from ..log import EventLog
@@ -50,6 +50,7 @@ SHOWN = 10
     help="Of the files in --out.",
 )
 @run_options
+@progress_options
 @output_options
 def command(
     measure: tuple[str, ...],
@@ -93,14 +94,26 @@ def command(
     began = time.monotonic()
     log = pycjm.scan(**scan)
     _output.say_guess(log, quiet=quiet)
+    record = None
     with progress_bar(quiet=quiet) as progress:
         result = log.mine(*measure, top=cut, progress=progress, **asked, **run)
+        if out is not None:
+            percentiles = list(percentile or pycjm.measures.DEFAULT_PERCENTILES)
+            mined = {"measures": list(result), "top": cut, "percentiles": percentiles, "approx": approx, **run}
+            run_info = {
+                "inputs": [file["path"] for file in log.describe().files],
+                "options": {"scan": scan | _output.roles_of(log), "mine": mined},
+                "run": {"seconds": round(time.monotonic() - began, 6)},
+            }
+            record = export.write_result(
+                result, out, format=form, overwrite=overwrite, run_info=run_info, progress=progress
+            )
     _output.say_naive(result.info, quiet=quiet)
-    if out is not None:
-        percentiles = list(percentile or pycjm.measures.DEFAULT_PERCENTILES)
-        mined = {"measures": list(result), "top": cut, "percentiles": percentiles, "approx": approx, **run}
-        options = {"scan": scan | _output.roles_of(log), "mine": mined}
-        _write(log, result, out, form, overwrite, options, time.monotonic() - began, as_json=as_json, quiet=quiet)
+    if record is not None:
+        files = ", ".join(f"{table['file']} ({table['rows']:,})" for table in record["tables"])
+        _output.say(f"Wrote to {out}: {files}, run.json", quiet=quiet)
+        if as_json:
+            _output.print_json(record)
     elif as_json:
         _print_json(log, result)
     else:
@@ -116,33 +129,6 @@ def _cut(measure: tuple[str, ...], top: int | None, *, shows: bool) -> int | Non
     if top is not None and not shows:
         raise click.UsageError("--top cuts the variants, and --measure leaves them out.")
     return None
-
-
-def _write(
-    log: EventLog,
-    result: MiningResult,
-    out: str,
-    form: str,
-    overwrite: bool,
-    options: dict[str, Any],
-    seconds: float,
-    *,
-    as_json: bool,
-    quiet: bool,
-) -> None:
-    from .. import export
-    from . import _output
-
-    run_info = {
-        "inputs": [file["path"] for file in log.describe().files],
-        "options": options,
-        "run": {"seconds": round(seconds, 6)},
-    }
-    record = export.write_result(result, out, format=form, overwrite=overwrite, run_info=run_info)
-    files = ", ".join(f"{table['file']} ({table['rows']:,})" for table in record["tables"])
-    _output.say(f"Wrote to {out}: {files}, run.json", quiet=quiet)
-    if as_json:
-        _output.print_json(record)
 
 
 def _print_json(log: EventLog, result: MiningResult) -> None:

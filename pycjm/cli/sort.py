@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from .. import _signals
-from ._options import Size, output_options, scan_arguments, source_options
+from ._options import Size, output_options, progress_options, scan_arguments, source_options
 
 
 @click.command("sort")
@@ -29,6 +29,7 @@ from ._options import Size, output_options, scan_arguments, source_options
 @click.option(
     "--spill-dir", type=click.Path(), metavar="DIR", help="Where larger logs are put aside.  [default: as TMPDIR says]"
 )
+@progress_options
 @output_options
 def command(
     output: str,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from .. import _signals
-from ._options import Count, output_options
+from ._options import Count, output_options, progress_options
 
 
 @click.command("synth")
@@ -27,6 +27,7 @@ from ._options import Count, output_options
 @click.option("--output", "-o", required=True, type=click.Path(), metavar="FILE", help="The Parquet file to write.")
 @click.option("--overwrite", is_flag=True, help="Replace the file if it is there.")
 @click.option("--temp-dir", type=click.Path(), metavar="DIR", help="For temporary files.  [default: beside FILE]")
+@progress_options
 @output_options
 def command(
     events: int,

@@ -28,7 +28,7 @@
  *           released by its consumer.
  * Threads.  Every function may be called from any thread, and several may use one handle at once, but a handle is freed
  *           only when no call uses it. A context serves one run at a time: a second one beside it is refused.
- *           cjm_cancel and cjm_progress are the calls meant to be made beside a running one.
+ *           cjm_cancel, cjm_progress and cjm_progress_detail are the calls meant to be made beside a running one.
  * Effects.  Nothing is printed, no environment variable is read, no signal handler is installed, no thread outlives a
  *           call. Callbacks of the caller must not throw or unwind. A bug in the library (a Rust panic) is caught and
  *           becomes CJM_INTERNAL.
@@ -168,7 +168,8 @@ typedef int32_t cjm_status;
  *
  * Returns non-zero for success; 0 makes the run fail with `CJM_CALLBACK`. (Compiled Python functions return 0 when
  * they raise.) The arrays are lent for the call. It is called from threads of the engine, several at once, and must
- * not throw, unwind or jump out. It may call `cjm_cancel` and `cjm_progress`, and nothing else on its own context.
+ * not throw, unwind or jump out. It may call `cjm_cancel`, `cjm_progress` and
+ * `cjm_progress_detail`, and nothing else on its own context.
  * @since 0.1
  */
 typedef int32_t (*cjm_case_metric_fn)(void *user,
@@ -186,7 +187,8 @@ typedef int32_t (*cjm_case_metric_fn)(void *user,
  */
 typedef struct cjm_progress_t {
     /**
-     * "idle", "reading", "mining" or "finishing", NUL-terminated. A later version may add names.
+     * "idle", "reading", "checking", "partitioning", "mining" or "finishing", NUL-terminated. A later version may add
+     * names.
      */
     char phase[32];
     /**
@@ -198,6 +200,35 @@ typedef struct cjm_progress_t {
      */
     uint64_t rows_total;
 } cjm_progress_t;
+
+/**
+ * More on how far a run is. Filled by `cjm_progress_detail`.
+ *
+ * @since 0.1
+ */
+typedef struct cjm_progress_detail_t {
+    /**
+     * Which look at the rows this is, from 1; 0 while nothing runs. A second look finds percentiles that the first has
+     * missed.
+     */
+    uint64_t look;
+    /**
+     * Parts that are done: partitions while "mining", parts of the present step while "checking" or "finishing".
+     */
+    uint64_t parts_done;
+    /**
+     * How many there are; 0 in phases that have none.
+     */
+    uint64_t parts_total;
+    /**
+     * Bytes reserved now under the memory limit.
+     */
+    uint64_t reserved_bytes;
+    /**
+     * Bytes written to `spill_dir` so far.
+     */
+    uint64_t spilled_bytes;
+} cjm_progress_detail_t;
 
 /**
  * The call did what it says.
@@ -370,6 +401,18 @@ cjm_status cjm_cancel(struct cjm_context *context);
  * @since 0.1
  */
 cjm_status cjm_progress(const struct cjm_context *context, struct cjm_progress_t *out);
+
+/**
+ * Tells more on how far the run in this context is: parts, looks, memory and disk.
+ *
+ * Allowed whenever `cjm_progress` is, and like it not at a single moment.
+ *
+ * @param[in] context The context.
+ * @param[out] out The details.
+ * @return `CJM_OK`, or `CJM_INVALID_ARGUMENT` for a NULL.
+ * @since 0.1
+ */
+cjm_status cjm_progress_detail(const struct cjm_context *context, struct cjm_progress_detail_t *out);
 
 /**
  * Frees a context. Does nothing for NULL. No call may be using it; logs, results and streams do not need it.

@@ -74,6 +74,7 @@ def sort(
     said: settings.Settings,
     path: Path,
     *,
+    overwrite: bool,
     compression: str,
     row_group_rows: int,
     threads: int | None,
@@ -91,7 +92,7 @@ def sort(
         Its roles.
     said : Settings
         How its values are read.
-    path, compression, row_group_rows, threads, memory_limit, spill_dir, progress
+    path, overwrite, compression, row_group_rows, threads, memory_limit, spill_dir, progress
         As for ``EventLog.sort``.
 
     Returns
@@ -109,7 +110,7 @@ def sort(
     threads = threads or _machine.processors()
     budget = runs.Budget(memory_limit or _default_memory())
     report = progress or (lambda phase, done, total: None)
-    with export.whole_file(path) as file:
+    with export.whole_file(path, overwrite=overwrite) as file:
         found = rows.read(source, named, said, budget.batch_rows(), threaded=threads > 1)
         _check_case(named, found.held)
         layout = parquet.layout(found.schema)

@@ -54,11 +54,14 @@ static int32_t nest(void *user, int64_t n_cases, const int64_t *offsets, const i
     struct seen *seen = user;
     cjm_result *result = NULL;
     cjm_progress_t progress;
+    cjm_progress_detail_t detail;
     (void)n_cases, (void)offsets, (void)activities, (void)times, (void)start_times, (void)out;
     EXPECT(CJM_INVALID_ARGUMENT, cjm_mine(seen->log, PLAN("overview"), seen->context, &result, &error));
     EXPECT(CJM_INVALID_ARGUMENT, cjm_context_add_case_metric(seen->context, "late", fail, NULL, &error));
     CHECK(cjm_progress(seen->context, &progress) == CJM_OK);
     CHECK(memchr(progress.phase, '\0', sizeof progress.phase) != NULL && strcmp(progress.phase, "idle") != 0);
+    CHECK(cjm_progress_detail(seen->context, &detail) == CJM_OK && detail.look == 1);
+    CHECK(detail.parts_done <= detail.parts_total);
     return 1;
 }
 

@@ -39,6 +39,7 @@ static void null_is_refused_and_nothing_is_written(void)
     char *text = UNTOUCHED;
     struct ArrowArrayStream stream = {.private_data = UNTOUCHED};
     cjm_progress_t progress;
+    cjm_progress_detail_t detail;
 
     EXPECT(CJM_INVALID_ARGUMENT, cjm_context_new(NULL, &new_one, &error));
     EXPECT(CJM_INVALID_ARGUMENT, cjm_context_new("{\"version\": 1}", NULL, &error));
@@ -48,6 +49,9 @@ static void null_is_refused_and_nothing_is_written(void)
     CHECK(cjm_cancel(NULL) == CJM_INVALID_ARGUMENT);
     CHECK(cjm_progress(NULL, &progress) == CJM_INVALID_ARGUMENT);
     CHECK(cjm_progress(context, NULL) == CJM_INVALID_ARGUMENT);
+    CHECK(cjm_progress_detail(NULL, &detail) == CJM_INVALID_ARGUMENT);
+    CHECK(cjm_progress_detail(context, NULL) == CJM_INVALID_ARGUMENT);
+    CHECK(cjm_progress_detail(context, &detail) == CJM_OK && detail.look == 0 && detail.parts_total == 0);
     EXPECT(CJM_INVALID_ARGUMENT, cjm_log_open(NULL, &new_log, &error));
     EXPECT(CJM_INVALID_ARGUMENT, cjm_log_open(SPEC, NULL, &error));
     EXPECT(CJM_INVALID_ARGUMENT, cjm_log_from_stream(NULL, SPEC, &new_log, &error));

@@ -53,6 +53,37 @@ def test_progress_reaches_the_end_in_this_thread():
     assert len(seen) == len(set(seen))
 
 
+def test_a_callback_that_takes_keywords_is_told_more():
+    seen = []
+
+    def progress(phase, done, total, **details):
+        assert set(details) == {"parts_done", "parts_total", "look", "reserved_bytes", "spilled_bytes"}
+        assert details["parts_done"] <= details["parts_total"]
+        seen.append((phase, done, total, details))
+
+    big_log().mine("dfg", progress=progress)
+    phases = [phase for phase, *_ in seen]
+    # Its rows lie in no order.
+    assert {"partitioning", "mining"} <= set(phases) <= {"partitioning", "mining", "finishing"}
+    assert all(details["parts_total"] > 0 for phase, *_, details in seen if phase == "mining")
+    assert all(details["parts_total"] == 0 for phase, *_, details in seen if phase == "partitioning")
+    assert {details["look"] for *_, details in seen} == {1}
+
+
+def test_the_package_says_nothing_unless_it_is_asked():
+    code = "import logging, pycjm; pycjm.sample().mine('dfg'); print(logging.getLogger('pycjm').handlers)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+def test_a_program_can_listen_to_what_is_said(caplog):
+    with caplog.at_level("INFO", logger="pycjm"):
+        pycjm.sample().mine("dfg", threads=1)
+    assert [record.name for record in caplog.records] == ["pycjm"] * len(caplog.records)
+    said = [record.getMessage() for record in caplog.records]
+    assert any(line.startswith("layout time; cases did not stand together: partitioned") for line in said)
+
+
 @pytest.mark.parametrize("backend", ["native", "reference"])
 def test_an_exception_in_the_progress_callback_stops_the_run(backend):
     class StopError(Exception):

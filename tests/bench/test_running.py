@@ -6,6 +6,7 @@ import importlib
 import json
 import os
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,26 @@ def test_a_run_may_not_take_for_ever(own: None, job: dict[str, Any]) -> None:
     assert told == {"status": "timeout", "reason": "longer than 0.5 s"}
 
 
+def test_a_program_of_its_own_is_measured_and_held_to_its_limits() -> None:
+    def run(code: str, timeout_s: float = 60, memory_bytes: int | None = None) -> dict[str, Any]:
+        return process.run_command([sys.executable, "-c", code], timeout_s, threads=1, memory_bytes=memory_bytes)
+
+    done = run("import time; held = bytearray(b'x' * (200 << 20)); time.sleep(1)")
+    assert done["status"] == "ok"
+    assert done["wall_s"] >= 1
+    assert done["cpu_s"] > 0
+    failed = run("import sys; sys.exit('nothing at /home/somebody/secret')")
+    assert (failed["status"], failed["reason"]) == ("failed", "exit code 1: nothing at ...")
+    late = run("import time; time.sleep(60)", timeout_s=0.3)
+    assert (late["status"], late["reason"]) == ("timeout", "longer than 0.3 s")
+    if Path("/proc/self/status").exists():
+        assert done["peak_bytes"] >= done["peak_own_bytes"] >= 200 << 20
+        code = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[0]])"
+        child = "import time; held = bytearray(b'x' * (200 << 20)); time.sleep(60)"
+        greedy = run(code.replace("sys.argv[0]", repr(child)), memory_bytes=100 << 20)
+        assert greedy["status"] == "memory"
+
+
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="the size of a process is read from /proc")
 def test_a_run_may_not_take_more_memory_than_allowed(own: None, job: dict[str, Any]) -> None:
     told = process.run_job(job | {"engine": "own_engines:Greedy", "memory_bytes": 600 << 20}, 60)
@@ -188,11 +209,11 @@ def test_an_interrupt_leaves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 def test_an_interrupt_ends_the_worker(own: None, job: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
 
-    def interrupted(pid: int) -> int:
+    def interrupted(self: process.Peaks, pid: int) -> None:
         seen.append(pid)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(process, "_resident_bytes", interrupted)
+    monkeypatch.setattr(process.Peaks, "look", interrupted)
     with pytest.raises(KeyboardInterrupt):
         process.run_job(job | {"engine": "own_engines:Slow"}, 60)
     assert not Path(f"/proc/{seen[0]}").exists()

@@ -247,7 +247,7 @@ def test_a_signal_leaves_nothing(tmp_path: Path, number: signal.Signals, code: i
     assert list(spill.iterdir()) == []
     left = [path.name for path in out.iterdir()]
     if number == signal.SIGKILL:
-        assert all(name.startswith(".sorted.parquet.pycjm-") for name in left)
+        assert all(name.startswith(".sorted.parquet.pycjm-tmp-") for name in left)
     else:
         assert left == []
         assert "interrupted; nothing was written" in said

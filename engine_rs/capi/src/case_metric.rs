@@ -20,7 +20,8 @@ use cjm_core::error::{Error, ErrorKind, Result};
 ///
 /// Returns non-zero for success; 0 makes the run fail with `CJM_CALLBACK`. (Compiled Python functions return 0 when
 /// they raise.) The arrays are lent for the call. It is called from threads of the engine, several at once, and must
-/// not throw, unwind or jump out. It may call `cjm_cancel` and `cjm_progress`, and nothing else on its own context.
+/// not throw, unwind or jump out. It may call `cjm_cancel`, `cjm_progress` and
+/// `cjm_progress_detail`, and nothing else on its own context.
 /// @since 0.1
 pub type cjm_case_metric_fn = Option<
     unsafe extern "C" fn(

@@ -56,12 +56,31 @@ impl cjm_context {
 /// @since 0.1
 #[repr(C)]
 pub struct cjm_progress_t {
-    /// "idle", "reading", "mining" or "finishing", NUL-terminated. A later version may add names.
+    /// "idle", "reading", "checking", "partitioning", "mining" or "finishing", NUL-terminated. A later version may add
+    /// names.
     pub phase: [c_char; 32],
     /// Rows dealt with in this phase.
     pub rows_done: u64,
     /// Rows this phase has to deal with; 0 while that is not known.
     pub rows_total: u64,
+}
+
+/// More on how far a run is. Filled by `cjm_progress_detail`.
+///
+/// @since 0.1
+#[repr(C)]
+pub struct cjm_progress_detail_t {
+    /// Which look at the rows this is, from 1; 0 while nothing runs. A second look finds percentiles that the first has
+    /// missed.
+    pub look: u64,
+    /// Parts that are done: partitions while "mining", parts of the present step while "checking" or "finishing".
+    pub parts_done: u64,
+    /// How many there are; 0 in phases that have none.
+    pub parts_total: u64,
+    /// Bytes reserved now under the memory limit.
+    pub reserved_bytes: u64,
+    /// Bytes written to `spill_dir` so far.
+    pub spilled_bytes: u64,
 }
 
 /// Makes a context.
@@ -158,6 +177,34 @@ pub unsafe extern "C" fn cjm_progress(context: *const cjm_context, out: *mut cjm
             *place = byte as c_char;
         }
         out.write(cjm_progress_t { phase, rows_done: now.rows_done, rows_total: now.rows_total });
+        Ok(())
+    })
+}
+
+/// Tells more on how far the run in this context is: parts, looks, memory and disk.
+///
+/// Allowed whenever `cjm_progress` is, and like it not at a single moment.
+///
+/// @param[in] context The context.
+/// @param[out] out The details.
+/// @return `CJM_OK`, or `CJM_INVALID_ARGUMENT` for a NULL.
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cjm_progress_detail(
+    context: *const cjm_context,
+    out: *mut cjm_progress_detail_t,
+) -> cjm_status {
+    guard::status(|call| {
+        // SAFETY: each pointer is NULL or what the header asks for.
+        let (context, out) = unsafe { (call.peek(context, "context")?, call.out(out, "out")?) };
+        let now = context.context.progress();
+        out.write(cjm_progress_detail_t {
+            look: now.look,
+            parts_done: now.parts_done,
+            parts_total: now.parts_total,
+            reserved_bytes: now.reserved_bytes,
+            spilled_bytes: now.spilled_bytes,
+        });
         Ok(())
     })
 }

@@ -35,13 +35,20 @@ pub struct MetricBatch<'a> {
 pub enum Phase {
     /// Nothing runs.
     Idle = 0,
-    /// Rows are read (and mined on the way where the layout allows).
+    /// Rows are read and mined as they lie.
     Reading = 1,
-    /// Partitions are grouped into cases and mined.
-    Mining = 2,
-    /// Partial results are combined into tables.
-    Finishing = 3,
+    /// After that, whether any case came twice: its parts are those of the range of hashes.
+    Checking = 2,
+    /// Rows are read and put aside by partition.
+    Partitioning = 3,
+    /// Partitions are grouped into cases and mined: its parts.
+    Mining = 4,
+    /// Partial results are combined into tables, one step after the other: its parts are those of the present step.
+    Finishing = 5,
 }
+
+const PHASES: [Phase; 6] =
+    [Phase::Idle, Phase::Reading, Phase::Checking, Phase::Partitioning, Phase::Mining, Phase::Finishing];
 
 impl Phase {
     /// The phase's public name.
@@ -49,6 +56,8 @@ impl Phase {
         match self {
             Phase::Idle => "idle",
             Phase::Reading => "reading",
+            Phase::Checking => "checking",
+            Phase::Partitioning => "partitioning",
             Phase::Mining => "mining",
             Phase::Finishing => "finishing",
         }
@@ -141,6 +150,16 @@ pub struct Progress {
     pub rows_done: u64,
     /// Rows in all, 0 where the source does not say.
     pub rows_total: u64,
+    /// Parts of the phase, or of its present step, that are done.
+    pub parts_done: u64,
+    /// How many there are; 0 in phases that have none.
+    pub parts_total: u64,
+    /// Which look at the rows this is, from 1; a second one finds percentiles that the first has missed.
+    pub look: u64,
+    /// Bytes reserved now.
+    pub reserved_bytes: u64,
+    /// Bytes put aside on disk so far.
+    pub spilled_bytes: u64,
 }
 
 #[derive(Deserialize)]
@@ -164,6 +183,9 @@ struct Meter {
     phase: AtomicU8,
     done: AtomicU64,
     total: AtomicU64,
+    parts_done: AtomicU64,
+    parts_total: AtomicU64,
+    look: AtomicU64,
 }
 
 /// The surroundings of a run. Shared by reference; cancelling and asking for progress are allowed beside a run.
@@ -291,7 +313,19 @@ impl Context {
     pub fn enter(&self, phase: Phase, total: u64) {
         self.meter.done.store(0, Ordering::Relaxed);
         self.meter.total.store(total, Ordering::Relaxed);
+        self.enter_parts(0);
         self.meter.phase.store(phase as u8, Ordering::Relaxed);
+    }
+
+    /// Begins a step of the phase that has so many parts.
+    pub fn enter_parts(&self, total: u64) {
+        self.meter.parts_done.store(0, Ordering::Relaxed);
+        self.meter.parts_total.store(total, Ordering::Relaxed);
+    }
+
+    /// Says which look at the rows begins, from 1; 0 where nothing runs.
+    pub fn enter_look(&self, look: u64) {
+        self.meter.look.store(look, Ordering::Relaxed);
     }
 
     /// Counts rows as dealt with.
@@ -299,18 +333,24 @@ impl Context {
         self.meter.done.fetch_add(rows, Ordering::Relaxed);
     }
 
+    /// Counts a part as dealt with.
+    pub fn advance_part(&self) {
+        self.meter.parts_done.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// How far the run is.
     pub fn progress(&self) -> Progress {
-        let phase = match self.meter.phase.load(Ordering::Relaxed) {
-            1 => Phase::Reading,
-            2 => Phase::Mining,
-            3 => Phase::Finishing,
-            _ => Phase::Idle,
-        };
+        let number = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let phase = PHASES[usize::from(self.meter.phase.load(Ordering::Relaxed))];
         Progress {
             phase: phase.name(),
-            rows_done: self.meter.done.load(Ordering::Relaxed),
-            rows_total: self.meter.total.load(Ordering::Relaxed),
+            rows_done: number(&self.meter.done),
+            rows_total: number(&self.meter.total),
+            parts_done: number(&self.meter.parts_done),
+            parts_total: number(&self.meter.parts_total),
+            look: number(&self.meter.look),
+            reserved_bytes: self.memory.used_bytes(),
+            spilled_bytes: self.spill.as_ref().map_or(0, Spill::used_bytes),
         }
     }
 }
@@ -335,6 +375,23 @@ mod tests {
             assert!(Context::from_json(text).is_err(), "{text}");
         }
         assert_eq!(Context::from_json(r#"{"version":1,"threads":3}"#).unwrap().threads(), 3);
+    }
+
+    #[test]
+    fn a_phase_begins_with_nothing_done() {
+        let context = Context::new();
+        for phase in PHASES {
+            context.enter(phase, 7);
+            context.enter_parts(3);
+            context.advance(5);
+            context.advance_part();
+            let now = context.progress();
+            assert_eq!((now.phase, now.rows_done, now.rows_total), (phase.name(), 5, 7));
+            assert_eq!((now.parts_done, now.parts_total), (1, 3));
+        }
+        context.enter(Phase::Idle, 0);
+        let now = context.progress();
+        assert_eq!((now.phase, now.rows_done, now.rows_total, now.parts_done, now.parts_total), ("idle", 0, 0, 0, 0));
     }
 
     #[test]

@@ -84,6 +84,7 @@ pub fn mine(log: &Log, plan: &str, context: &Context) -> Result<MiningResult> {
         .answer()
     });
     context.enter(Phase::Idle, 0);
+    context.enter_look(0);
     outcome
 }
 
@@ -143,6 +144,7 @@ impl<'a> Partitions<'a> {
 impl Run<'_> {
     fn answer(self) -> Result<MiningResult> {
         self.context.check_cancelled()?;
+        self.context.enter_look(1);
         self.log.roles()?;
         Folds::new(self.plan, self.log.spec().negative, &self.labels, self.context)?;
         let grouped = self.looks_grouped();
@@ -155,6 +157,7 @@ impl Run<'_> {
             folded = Some(self.read_partitioned()?);
         }
         let Folded { mut folds, layout, partitions } = folded.ok_or_else(|| Error::internal("no reading was made"))?;
+        let n_partitions = partitions.as_ref().map(|partitions| partitions.partitioning.count());
         let (gaps, looks) = self.gaps(&mut folds, partitions)?;
         self.log.note_dropped(self.nulls.rows());
         let rows = folds.iter().map(|folds| folds.overview.events).sum::<u64>();
@@ -178,6 +181,7 @@ impl Run<'_> {
             "dropped_rows": dropped_json(&self.nulls.rows(), types.has_start),
             "threads": self.context.threads(),
             "grouping": attempts,
+            "partitions": n_partitions,
             "looks": looks,
             "naive_timestamps": types.zone.is_none(),
             "phases": phases.iter().map(|(name, seconds)| json!({"name": name, "seconds": seconds})).collect::<Vec<_>>(),
@@ -222,7 +226,11 @@ impl Run<'_> {
     /// The reading for rows of a case lying together; none if they turn out not to.
     fn read_grouped(&self) -> Result<Option<Folded<'_>>> {
         let (folds, keys) = self.fold_grouped(&self.nulls, || self.new_folds(), || Keys::new(self.context))?;
-        if has_duplicates(&keys, self.context)? {
+        let found = self.timed(Phase::Checking.name(), || {
+            self.context.enter(Phase::Checking, 0);
+            has_duplicates(&keys, self.context)
+        });
+        if found? {
             self.nulls.reset();
             return Ok(None);
         }
@@ -236,7 +244,7 @@ impl Run<'_> {
         fold: impl Fn() -> Result<F> + Sync,
         new_keys: impl Fn() -> Keys<'k> + Sync,
     ) -> Result<(Vec<F>, Vec<Keys<'k>>)> {
-        let groupers = self.read(nulls, || Ok(Grouper::new(fold()?, new_keys())))?;
+        let groupers = self.read(Phase::Reading, nulls, || Ok(Grouper::new(fold()?, new_keys())))?;
         let (mut folds, mut keys, mut edges) = (Vec::new(), Vec::new(), Vec::<Edges>::new());
         for grouper in groupers {
             folds.push(grouper.fold);
@@ -252,11 +260,11 @@ impl Run<'_> {
     fn read_partitioned(&self) -> Result<Folded<'_>> {
         let memory_is_short = self.context.memory().limit_bytes().is_some();
         let partitioning = Partitioning::for_rows(self.log.source().rows(), memory_is_short);
-        let mut splitters =
-            self.read(&self.nulls, || Ok(Splitter::new(partitioning, self.plan.cases, self.context)))?;
+        let splitter = || Ok(Splitter::new(partitioning, self.plan.cases, self.context));
+        let mut splitters = self.read(Phase::Partitioning, &self.nulls, splitter)?;
         if splitters.iter().any(|splitter| splitter.has_spilled) {
             // The measures will want the room.
-            splitters.iter_mut().try_for_each(Splitter::put_aside)?;
+            self.timed(Phase::Partitioning.name(), || splitters.iter_mut().try_for_each(Splitter::put_aside))?;
         }
         let mut partitions = Partitions::new(partitioning, self.context);
         let mut summaries = Vec::new();
@@ -282,6 +290,7 @@ impl Run<'_> {
     ) -> Result<(Vec<F>, u64)> {
         self.timed("mining", || {
             self.context.enter(Phase::Mining, partitions.rows);
+            self.context.enter_parts(partitions.partitioning.count() as u64);
             let next = AtomicU64::new(0);
             let parts = workers::on_all(self.context, |_| {
                 let mut folds = fold()?;
@@ -296,6 +305,7 @@ impl Run<'_> {
                     let (events, found) = partitions.fold(partition, &mut assembler, &mut folds)?;
                     cases += found;
                     self.context.advance(events);
+                    self.context.advance_part();
                 }
             })?;
             let cases = parts.iter().map(|(_, cases)| cases).sum();
@@ -322,6 +332,7 @@ impl Run<'_> {
         if !gaps.missed() {
             return Ok((gaps, 1));
         }
+        self.context.enter_look(2);
         let of_cases = self.plan.durations.as_deref().unwrap_or(&[]);
         let look = || {
             let durations = gaps.missed_durations().map(|first| durations::State::second(first, of_cases));
@@ -334,6 +345,7 @@ impl Run<'_> {
         };
         drop(partitions);
         self.timed("finishing", || {
+            self.context.enter(Phase::Finishing, 0);
             let (edges, durations): (Vec<_>, Vec<_>) = looks.into_iter().map(|look| (look.dfg, look.durations)).unzip();
             dfg::complete(&mut gaps.edges, edges, &about, self.context)?;
             if let Some(known) = &mut gaps.durations {
@@ -343,12 +355,12 @@ impl Run<'_> {
         })
     }
 
-    /// Reads the log through into one sink per thread.
-    fn read<S: Sink>(&self, nulls: &NullTally, sink: impl Fn() -> Result<S> + Sync) -> Result<Vec<S>> {
-        self.timed("reading", || {
+    /// Reads the log through into one sink per thread; `phase` says what for.
+    fn read<S: Sink>(&self, phase: Phase, nulls: &NullTally, sink: impl Fn() -> Result<S> + Sync) -> Result<Vec<S>> {
+        self.timed(phase.name(), || {
             let (roles, source) = (self.log.roles()?, self.log.source());
             let queue = source.open(&roles.columns, &roles.dictionary(), self.context.batch_rows())?;
-            self.context.enter(Phase::Reading, source.rows().unwrap_or(0));
+            self.context.enter(phase, source.rows().unwrap_or(0));
             let errors = FirstError::default();
             let sinks = workers::on_all(self.context, |_| {
                 let mut sink = sink()?;

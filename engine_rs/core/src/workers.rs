@@ -35,7 +35,8 @@ pub fn on_all<R: Send>(context: &Context, work: impl Fn(usize) -> Result<R> + Sy
     outcomes.into_iter().collect()
 }
 
-/// Computes `work(0) .. work(items - 1)`, each once, on all threads; looks at the cancel flag between items.
+/// Computes `work(0) .. work(items - 1)`, each once, on all threads; looks at the cancel flag between items, and tells
+/// them as parts of the present step.
 ///
 /// # Errors
 /// The error of the first failing item, or CANCELLED.
@@ -53,6 +54,7 @@ pub fn for_each_with<S, R: Send>(
     space: impl Fn() -> S + Sync,
     work: impl Fn(&mut S, usize) -> Result<R> + Sync,
 ) -> Result<Vec<R>> {
+    context.enter_parts(items as u64);
     let next = AtomicUsize::new(0);
     let parts = on_all(context, |_| {
         let mut done = Vec::new();
@@ -64,6 +66,7 @@ pub fn for_each_with<S, R: Send>(
                 return Ok(done);
             }
             done.push((item, work(&mut space, item)?));
+            context.advance_part();
         }
     })?;
     let mut results: Vec<(usize, R)> = parts.into_iter().flatten().collect();

@@ -42,10 +42,11 @@ class Log:
 
 @dataclass(frozen=True)
 class Means:
-    """What an engine may use: `memory_bytes` is None where nothing was said."""
+    """What an engine may use: `memory_bytes` is None where nothing was said, `temp_dir` where none was named."""
 
     threads: int
     memory_bytes: int | None = None
+    temp_dir: str | None = None
 
 
 class Peer(Protocol):
@@ -118,6 +119,9 @@ ENGINES = {
 
 BASELINE = "pyarrow read"
 """Not an engine: how long pyarrow takes to read the three columns of the file, and nothing else."""
+BATCHES = "pyarrow batches"
+"""The same batch by batch, none of which is kept: what fits into any memory."""
+BASELINES = (BASELINE, BATCHES)
 
 
 def load(engine: str) -> type:

@@ -27,6 +27,9 @@ class Chdb:
         self._settings = f" settings max_threads = {means.threads}"
         if means.memory_bytes is not None:
             self._settings += f", max_memory_usage = {means.memory_bytes}"
+        if means.memory_bytes is not None and means.temp_dir is not None:
+            half = means.memory_bytes // 2
+            self._settings += f", max_bytes_before_external_group_by = {half}, max_bytes_before_external_sort = {half}"
         for name in ("log", "cases"):
             self._run(f"drop table if exists {name}")
         if log.table is not None:

@@ -22,6 +22,8 @@ class Duckdb:
         config: dict[str, Any] = {"threads": means.threads}
         if means.memory_bytes is not None:
             config["memory_limit"] = f"{means.memory_bytes}B"
+        if means.temp_dir is not None:
+            config["temp_directory"] = means.temp_dir
         self._db = duckdb.connect(config=config)
         self._grouped = log.layout == "case"
         if log.table is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -10,6 +11,24 @@ import pycjm
 
 from ..answers import PERCENTILES, TOP, Answers
 from . import Log, Means
+
+
+def answers(question: str, told: Mapping[str, pa.Table]) -> Answers:
+    """What tables of pycjm say, in the common form."""
+    edges, ends = told["dfg"].to_pylist(), told["activities"].to_pylist()
+    found = Answers(
+        {(row["source"], row["target"]): row["count"] for row in edges},
+        {row["activity"]: row["starts"] for row in ends if row["starts"]},
+        {row["activity"]: row["ends"] for row in ends if row["ends"]},
+    )
+    if question == "all":
+        names = ("mean_s", "min_s", "max_s", *(f"p{p}_s" for p in PERCENTILES))
+        found.gaps = {(row["source"], row["target"]): tuple(row[name] for name in names) for row in edges}
+        (case,) = told["durations"].to_pylist()
+        found.durations = (case["n"], case["mean_s"], *(case[f"p{p}_s"] for p in PERCENTILES))
+        found.variants = told["overview"]["variants"][0].as_py()
+        found.top = [(tuple(row["activities"]), row["cases"]) for row in told["variants"].to_pylist()]
+    return found
 
 
 class Native:
@@ -35,20 +54,7 @@ class Native:
 
     def answers(self, question: str, told: dict[str, pa.Table]) -> Answers:
         """The rows."""
-        edges, ends = told["dfg"].to_pylist(), told["activities"].to_pylist()
-        found = Answers(
-            {(row["source"], row["target"]): row["count"] for row in edges},
-            {row["activity"]: row["starts"] for row in ends if row["starts"]},
-            {row["activity"]: row["ends"] for row in ends if row["ends"]},
-        )
-        if question == "all":
-            names = ("mean_s", "min_s", "max_s", *(f"p{p}_s" for p in PERCENTILES))
-            found.gaps = {(row["source"], row["target"]): tuple(row[name] for name in names) for row in edges}
-            (case,) = told["durations"].to_pylist()
-            found.durations = (case["n"], case["mean_s"], *(case[f"p{p}_s"] for p in PERCENTILES))
-            found.variants = told["overview"]["variants"][0].as_py()
-            found.top = [(tuple(row["activities"]), row["cases"]) for row in told["variants"].to_pylist()]
-        return found
+        return answers(question, told)
 
 
 class Numba(Native):

@@ -1,0 +1,51 @@
+"""Does the script for logs larger than memory record what it says, also of those that fail?"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("polars")
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def billion(tmp_path: Path, *more: object) -> dict[str, Any]:
+    output = tmp_path / "report.json"
+    script = ROOT / "benchmarks" / "billion.py"
+    command = [sys.executable, script, "--events", "20k", "--folder", tmp_path, "-o", output, "--threads", "2", *more]
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == str(output)
+    return json.loads(output.read_text())
+
+
+def test_all_that_was_asked_is_in_the_report(tmp_path: Path) -> None:
+    report = billion(
+        tmp_path, "--layout", "shuffled", "--read-rounds", 2, "--engine", "polars-streaming", "--memory", "2GiB"
+    )
+    assert list(report) == [
+        *("made_by", "version", "created_at", "machine", "versions", "commit", "settings", "results"),
+    ]
+    results = {result["engine"]: result for result in report["results"]}
+    assert list(results) == ["pycjm synth", "pycjm mine", "pyarrow batches", "polars-streaming"]
+    assert {name: result["status"] for name, result in results.items()} == dict.fromkeys(results, "ok")
+    assert results["pycjm synth"]["bytes"] > 100_000
+    (one,) = results["pycjm mine"]["rounds"]
+    assert one["run"]["rows"] == 20_000
+    assert {phase["name"] for phase in one["run"]["phases"]} >= {"mining", "finishing"}
+    assert len(results["pyarrow batches"]["rounds"]) == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
+
+
+def test_what_has_no_time_has_a_reason(tmp_path: Path) -> None:
+    report = billion(tmp_path, "--layout", "case", "--timeout", 0.01, "--engine", "none", "--keep")
+    results = {result["engine"]: result for result in report["results"]}
+    # Writing the log has twice the time, which does not suffice either: nothing is left to be asked about.
+    assert list(results) == ["pycjm synth"]
+    assert (results["pycjm synth"]["status"], results["pycjm synth"]["reason"]) == ("timeout", "longer than 0.02 s")
