@@ -9,6 +9,7 @@ machine, as far as they share locks. Where the system knows no such locks, nothi
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import re
 import secrets
@@ -88,7 +89,10 @@ def sweep(parent: str) -> list[str]:
             found = [(entry.path, match) for entry in entries if (match := _NAME.fullmatch(entry.name))]
     except OSError:
         return []
-    return [path for path, match in sorted(found, key=lambda item: item[0]) if _swept(path, match)]
+    swept = [path for path, match in sorted(found, key=lambda item: item[0]) if _swept(path, match)]
+    for path in swept:
+        logging.getLogger("pycjm").debug("swept what a killed run had left: %s", path)
+    return swept
 
 
 def _swept(path: str, match: re.Match[str]) -> bool:

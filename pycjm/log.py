@@ -495,9 +495,11 @@ class EventLog:
             "threads": threads,
             "case_metrics": {metric.name: metric.on_case for metric in case_metrics},
         }
-        if progress is not None:
-            progress("mining", events.num_rows, events.num_rows)
+        report = progress or (lambda phase, done, total: None)
+        # How far it is in between, such a backend does not tell.
+        report("mining", 0, events.num_rows)
         found = run(events, plan, info)
+        report("mining", events.num_rows, events.num_rows)
         tables = {name: Table(name, found[name].to_reader) for name in _table_names(plan)}
         told: dict[str, Any] = {"backend": backend, "rows": events.num_rows}
         if "overview" in found:

@@ -70,6 +70,13 @@ def test_a_callback_that_takes_keywords_is_told_more():
     assert {details["look"] for *_, details in seen} == {1}
 
 
+def test_a_backend_that_does_not_tell_its_steps_is_not_done_before_it_is():
+    seen = []
+    log = big_log(1_000)
+    log.mine("dfg", backend="reference", progress=lambda *told: seen.append(told))
+    assert seen[-2:] == [("mining", 0, 1_000), ("mining", 1_000, 1_000)]
+
+
 def test_the_package_says_nothing_unless_it_is_asked():
     code = "import logging, pycjm; pycjm.sample().mine('dfg'); print(logging.getLogger('pycjm').handlers)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
