@@ -49,7 +49,7 @@ def mine(
     *,
     case_metrics: list[CaseMetric],
     threads: int | None,
-    memory_limit: int | None = None,
+    memory_limit: int | str | None = None,
     spill_dir: str | os.PathLike[str] | None = None,
     spill_limit: int | None = None,
     progress: _lib.Progress | None,
@@ -64,8 +64,10 @@ def mine(
         The plan of the C ABI, version 1.
     case_metrics : list of CaseMetric
         Those the plan names.
-    threads, memory_limit : int or None
+    threads : int or None
         None leaves the choice to the engine.
+    memory_limit : int, "none" or None
+        Bytes; None is a share of what the machine or the container has.
     spill_dir : path or None
         Where to put what does not fit; None is the system's directory for temporary files.
     spill_limit : int or None
@@ -84,8 +86,8 @@ def mine(
     """
     context = _lib.new_context(
         threads=threads,
-        memory_limit_bytes=memory_limit,
-        spill_dir=os.fsdecode(spill_dir or tempfile.gettempdir()) if memory_limit is not None else None,
+        memory_limit_bytes=None if memory_limit == "none" else "auto" if memory_limit is None else memory_limit,
+        spill_dir=None if memory_limit == "none" else os.fsdecode(spill_dir or tempfile.gettempdir()),
         spill_limit_bytes=spill_limit,
     )
     for metric in case_metrics:

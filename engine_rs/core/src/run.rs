@@ -13,7 +13,7 @@ use crate::cases::grouped::{Edges, Grouper, stitch};
 use crate::cases::layout::{Keys, Layout, Summary, ascends, decide, has_duplicates, looks_grouped, run_starts};
 use crate::cases::partition::{Assembler, Chunk, Partitioner, Partitioning, Piece};
 
-use crate::context::{Account, Context, Phase, Step};
+use crate::context::{Account, Context, LimitFrom, Phase, Step};
 use crate::error::{Error, Result, guarded};
 use crate::log::encode::{Encoded, Encoder, Labels};
 use crate::log::normalise::{Normaliser, NullTally};
@@ -181,6 +181,8 @@ impl Run<'_> {
             "naive_timestamps": types.zone.is_none(),
             "phases": phases.iter().map(|(name, seconds)| json!({"name": name, "seconds": seconds})).collect::<Vec<_>>(),
             "peak_reserved_bytes": self.context.memory().peak_bytes(),
+            "memory_limit_bytes": self.context.memory().limit_bytes(),
+            "memory_limit_from": self.context.limit_from().map(LimitFrom::name),
             "spilled_bytes": self.context.spill().map_or(0, |spill| spill.used_bytes()),
         });
         Ok(MiningResult { tables, info })
@@ -249,10 +251,10 @@ impl Run<'_> {
 
     /// The reading for rows in any order.
     fn read_partitioned(&self) -> Result<Folded<'_>> {
-        let memory_is_short = self.context.memory().limit_bytes().is_some();
+        let memory_is_short = self.memory_is_short()?;
         let partitioning = Partitioning::for_rows(self.log.source().rows(), memory_is_short);
-        let mut splitters =
-            self.read(&self.nulls, || Ok(Splitter::new(partitioning, self.plan.cases, self.context)))?;
+        let splitter = || Splitter::new(partitioning, self.plan.cases, memory_is_short, self.context);
+        let mut splitters = self.read(&self.nulls, || Ok(splitter()))?;
         if splitters.iter().any(|splitter| splitter.has_spilled) {
             // The measures will want the room.
             splitters.iter_mut().try_for_each(Splitter::put_aside)?;
@@ -271,6 +273,15 @@ impl Run<'_> {
         partitions.ascending = ascends(&summaries);
         let (folds, cases) = self.mine_partitions(&partitions, || self.new_folds())?;
         Ok(Folded { folds, layout: decide(&summaries, cases), partitions: Some(partitions) })
+    }
+
+    /// Whether the rows are likely to be put aside: more than the limit has room for, or nobody knows how many.
+    fn memory_is_short(&self) -> Result<bool> {
+        let Some(limit) = self.context.memory().limit_bytes() else { return Ok(false) };
+        let types = &self.log.roles()?.types;
+        let texts = u64::from(!types.case.is_integer()) + u64::from(!types.order.is_empty());
+        let row = ROW_BYTES + TEXT_BYTES * texts;
+        Ok(self.log.source().rows().is_none_or(|rows| rows.saturating_mul(row) > limit / CHUNKS_SHARE))
     }
 
     /// Folds the cases of all partitions. Returns the folds of all threads and the number of cases.
@@ -436,7 +447,13 @@ struct Splitter<'a> {
     has_spilled: bool,
     summaries: Vec<Summary>,
     starts: Vec<u32>,
+    /// Whether chunks wait for the disk.
+    memory_is_short: bool,
 }
+
+/// Bytes of an event in a chunk at most, and of a text in it, generously.
+const ROW_BYTES: u64 = 32;
+const TEXT_BYTES: u64 = 64;
 
 /// From so many partitions on, so many chunks are brought together in memory.
 const MANY_PARTITIONS: usize = 1024;
@@ -446,24 +463,25 @@ const CHUNKS_TOGETHER: usize = 32;
 const CHUNKS_SHARE: u64 = 2;
 
 impl<'a> Splitter<'a> {
-    fn new(partitioning: Partitioning, with_rows: bool, context: &'a Context) -> Splitter<'a> {
-        let limit_bytes = context.memory().limit_bytes().unwrap_or(u64::MAX);
+    fn new(partitioning: Partitioning, with_rows: bool, memory_is_short: bool, context: &'a Context) -> Splitter<'a> {
         Splitter {
             partitioner: Partitioner::new(partitioning, with_rows),
             context,
             chunks: Vec::new(),
-            quota_bytes: limit_bytes / CHUNKS_SHARE / context.threads() as u64,
+            quota_bytes: context.quota_bytes(CHUNKS_SHARE).unwrap_or(u64::MAX),
             account: Account::new(context, Step::Partitions),
             asides: Vec::new(),
             has_spilled: false,
             summaries: Vec::new(),
             starts: Vec::new(),
+            memory_is_short,
         }
     }
 
     /// Writes what is held to disk, if there is a place for it.
     fn put_aside(&mut self) -> Result<()> {
         let Some(spill) = self.context.spill() else { return Ok(()) };
+        self.asides.iter_mut().try_for_each(|aside| aside.move_to(spill))?;
         self.bring_together(Some(spill))?;
         self.has_spilled = true;
         self.account.set(0)
@@ -500,8 +518,7 @@ impl Sink for Splitter<'_> {
         }
         self.account.set(self.account.bytes() + bytes)?;
         self.chunks.push(chunk);
-        // With a limit they wait for the disk.
-        let many = self.partitioner.partitions() >= MANY_PARTITIONS && self.context.memory().limit_bytes().is_none();
+        let many = self.partitioner.partitions() >= MANY_PARTITIONS && !self.memory_is_short;
         if many && self.chunks.len() == CHUNKS_TOGETHER {
             self.bring_together(None)?;
         }
