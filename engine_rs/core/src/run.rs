@@ -103,6 +103,15 @@ struct Folded<'a> {
     partitions: Option<Partitions<'a>>,
 }
 
+/// What the first rows show.
+#[derive(Default)]
+struct Looks {
+    /// Whether the rows of a case seem to stand together.
+    grouped: bool,
+    /// Bytes that a row takes in a chunk, where there is a limit.
+    row_bytes: Option<u64>,
+}
+
 /// The rows of a log, put aside by partition.
 struct Partitions<'a> {
     context: &'a Context,
@@ -144,14 +153,14 @@ impl Run<'_> {
         self.context.check_cancelled()?;
         self.log.roles()?;
         Folds::new(self.plan, self.log.spec().negative, &self.labels, self.context)?;
-        let grouped = self.looks_grouped();
+        let Looks { grouped, row_bytes } = self.look();
         let mut attempts = vec![if grouped { "case" } else { "partitioned" }];
         let mut folded = if grouped { self.read_grouped()? } else { None };
         if folded.is_none() {
             if grouped {
                 attempts.push("partitioned");
             }
-            folded = Some(self.read_partitioned()?);
+            folded = Some(self.read_partitioned(row_bytes)?);
         }
         let Folded { mut folds, layout, partitions } = folded.ok_or_else(|| Error::internal("no reading was made"))?;
         let (gaps, looks) = self.gaps(&mut folds, partitions)?;
@@ -200,20 +209,29 @@ impl Run<'_> {
         outcome
     }
 
-    /// A look at the first rows. A source that can be read only once is partitioned at once: there is no second try.
-    fn looks_grouped(&self) -> bool {
+    /// A look at the first rows: do cases seem to lie together? A source that can be read only once is partitioned at
+    /// once: there is no second try.
+    fn look(&self) -> Looks {
         let source = self.log.source();
-        let look = || -> Result<bool> {
+        let look = || -> Result<Looks> {
             let roles = self.log.roles()?;
-            let Some(batch) = source.peek(&roles.columns, self.context.batch_rows())? else { return Ok(false) };
+            let Some(batch) = source.peek(&roles.columns, self.context.batch_rows())? else {
+                return Ok(Looks::default());
+            };
             let batch = batch.slice(0, batch.num_rows().min(self.context.batch_rows()));
             let (labels, nulls) = (Labels::default(), NullTally::default());
             let events = Normaliser::new(roles, self.log.spec(), &nulls).apply(&batch, 0, None)?;
             let mut encoder = Encoder::new(&labels, &roles.types)?;
-            Ok(looks_grouped(&encoder.encode(&events, 0)?))
+            let sample = encoder.encode(&events, 0)?;
+            let grouped = looks_grouped(&sample);
+            let row_bytes = (self.context.memory().limit_bytes().is_some() && !sample.keys.is_empty()).then(|| {
+                let chunk = Partitioner::new(Partitioning::none(), self.plan.cases).split(&sample);
+                chunk.size_bytes().div_ceil(sample.keys.len()) as u64
+            });
+            Ok(Looks { grouped, row_bytes })
         };
         // An error here will come again, and be reported with its place, when the rows are read in earnest.
-        source.reopens() && look().unwrap_or(false)
+        if source.reopens() { look().unwrap_or_default() } else { Looks::default() }
     }
 
     fn new_folds(&self) -> Result<Folds<'_>> {
@@ -250,8 +268,8 @@ impl Run<'_> {
     }
 
     /// The reading for rows in any order.
-    fn read_partitioned(&self) -> Result<Folded<'_>> {
-        let memory_is_short = self.memory_is_short()?;
+    fn read_partitioned(&self, row_bytes: Option<u64>) -> Result<Folded<'_>> {
+        let memory_is_short = self.memory_is_short(row_bytes)?;
         let partitioning = Partitioning::for_rows(self.log.source().rows(), memory_is_short);
         let splitter = || Splitter::new(partitioning, self.plan.cases, memory_is_short, self.context);
         let mut splitters = self.read(&self.nulls, || Ok(splitter()))?;
@@ -276,12 +294,22 @@ impl Run<'_> {
     }
 
     /// Whether the rows are likely to be put aside: more than the limit has room for, or nobody knows how many.
-    fn memory_is_short(&self) -> Result<bool> {
+    fn memory_is_short(&self, row_bytes: Option<u64>) -> Result<bool> {
         let Some(limit) = self.context.memory().limit_bytes() else { return Ok(false) };
         let types = &self.log.roles()?.types;
-        let texts = u64::from(!types.case.is_integer()) + u64::from(!types.order.is_empty());
-        let row = ROW_BYTES + TEXT_BYTES * texts;
-        Ok(self.log.source().rows().is_none_or(|rows| rows.saturating_mul(row) > limit / CHUNKS_SHARE))
+        let has_texts = !types.case.is_integer() || !types.order.is_empty();
+        let row_bytes = match row_bytes {
+            // Later rows may be wider than the first ones.
+            Some(first) => first * 2,
+            None => {
+                if has_texts {
+                    ROW_BYTES + TEXT_BYTES
+                } else {
+                    ROW_BYTES
+                }
+            }
+        };
+        Ok(self.log.source().rows().is_none_or(|rows| rows.saturating_mul(row_bytes) > limit / CHUNKS_SHARE))
     }
 
     /// Folds the cases of all partitions. Returns the folds of all threads and the number of cases.
@@ -453,7 +481,7 @@ struct Splitter<'a> {
 
 /// Bytes of an event in a chunk at most, and of a text in it, generously.
 const ROW_BYTES: u64 = 32;
-const TEXT_BYTES: u64 = 64;
+const TEXT_BYTES: u64 = 1024;
 
 /// From so many partitions on, so many chunks are brought together in memory.
 const MANY_PARTITIONS: usize = 1024;
