@@ -30,6 +30,12 @@ if TYPE_CHECKING:
     from .measures import Measure
 
 
+NO_LIMIT = "none"
+"""The `memory_limit` of a run that may hold anything."""
+MOST_BYTES = 2**64 - 1
+"""The largest limit."""
+
+
 @dataclass(frozen=True)
 class LogDescription:
     """What is known of a log without mining it.
@@ -269,7 +275,7 @@ class EventLog:
         backend: str = "native",
         progress: Progress | None = None,
         top: int | None = None,
-        memory_limit: int | None = None,
+        memory_limit: int | str | None = None,
         spill_dir: str | os.PathLike[str] | None = None,
         spill_limit: int | None = None,
     ) -> MiningResult:
@@ -294,8 +300,9 @@ class EventLog:
             takes ``**details`` is told more, such as ``parts_done`` of ``parts_total``. Raising in it stops the run.
         top : int, optional
             Keep the first rows of ``variants`` only.
-        memory_limit : int, optional
-            Bytes that the run may hold (native backend). What does not fit waits on disk.
+        memory_limit : int or "none", optional
+            Bytes that the run may hold (native backend); by default half of what the machine has, or the container.
+            What does not fit waits on disk. With ``"none"`` everything is held, whatever there is.
         spill_dir : path, optional
             Where to; by default the system's directory for temporary files.
         spill_limit : int, optional
@@ -423,10 +430,14 @@ class EventLog:
         if threads is not None:
             measures.check_count("threads", threads)
         for option, value in space.items():
-            if value is None:
+            if value is None or (option, value) == ("memory_limit", NO_LIMIT):
                 continue
             if option != "spill_dir":
-                measures.check_count(option, value)
+                _check_bytes(option, value)
+            if space["memory_limit"] == NO_LIMIT:
+                raise errors.InvalidArgument(
+                    f"nothing is put aside with memory_limit={NO_LIMIT!r}: leave out {option}.", {"option": option}
+                )
             if backend != "native":
                 raise errors.InvalidArgument(
                     f'only backend="native" keeps a memory limit, not {backend!r}.', {"option": option}
@@ -535,6 +546,19 @@ class EventLog:
             said = (said + ", " if said else "") + f"{' and '.join(missing)} to be guessed"
         label = self._source.label if "_source" in self.__dict__ else _label(self._scanned)
         return f"<pycjm.EventLog {label}: {said}>"
+
+
+def _check_bytes(option: str, given: Any) -> None:
+    """A number of bytes that the engine can count to."""
+    or_none = f", or {NO_LIMIT!r}" if option == "memory_limit" else ""
+    if isinstance(given, str) and or_none:
+        raise errors.InvalidArgument(
+            f"{option} is a whole number of bytes{or_none}, not {given!r}.", {"option": option}
+        )
+    if measures.check_count(option, given) > MOST_BYTES:
+        raise errors.InvalidArgument(
+            f"{option} is a number of bytes up to 2**64 - 1{or_none}, not {given!r}.", {"option": option}
+        )
 
 
 def _label(scanned: Any) -> str:

@@ -52,7 +52,7 @@ def mine(
     *,
     case_metrics: list[CaseMetric],
     threads: int | None,
-    memory_limit: int | None = None,
+    memory_limit: int | str | None = None,
     spill_dir: str | os.PathLike[str] | None = None,
     spill_limit: int | None = None,
     progress: _lib.Progress | None,
@@ -67,8 +67,10 @@ def mine(
         The plan of the C ABI, version 1.
     case_metrics : list of CaseMetric
         Those the plan names.
-    threads, memory_limit : int or None
+    threads : int or None
         None leaves the choice to the engine.
+    memory_limit : int, "none" or None
+        Bytes; None is a share of what the machine or the container has.
     spill_dir : path or None
         Where to put what does not fit; None is the system's directory for temporary files.
     spill_limit : int or None
@@ -86,12 +88,12 @@ def mine(
         What the engine reports; what the Python side of the log's stream raised goes first.
     """
     space = {
-        "memory_limit_bytes": memory_limit,
-        "spill_dir": os.fsdecode(spill_dir or tempfile.gettempdir()) if memory_limit is not None else None,
+        "memory_limit_bytes": None if memory_limit == "none" else "auto" if memory_limit is None else memory_limit,
+        "spill_dir": None if memory_limit == "none" else os.fsdecode(spill_dir or tempfile.gettempdir()),
     }
     context = _lib.new_context(threads=threads, spill_limit_bytes=spill_limit, **space)
     if memory_limit is not None:
-        logger.info("memory limit: %d bytes, beyond which rows are put aside in %s", memory_limit, space["spill_dir"])
+        logger.info("memory limit: %s, beyond which rows are put aside in %s", memory_limit, space["spill_dir"])
     for metric in case_metrics:
         function = ffi.cast("cjm_case_metric_fn", metric.address())
         _lib.call(lib.cjm_context_add_case_metric, context, metric.name.encode(), function, ffi.NULL)

@@ -34,6 +34,15 @@ class Size(click.ParamType):
         return n_bytes
 
 
+class Memory(Size):
+    """A size, or ``none`` for no limit."""
+
+    name = "memory"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return value if value == "none" else super().convert(value, param, ctx)
+
+
 class Count(click.ParamType):
     """A whole number, with a unit if it is large: ``10M``, ``1G``, ``1_000_000``, ``2.5k``."""
 
@@ -103,7 +112,12 @@ _SOURCE = [
 _RUN = [
     click.option("--threads", type=click.IntRange(min=1), help="[default: as many as the machine has]"),
     click.option("--backend", type=click.Choice(["native", "numba", "reference"]), default="native", show_default=True),
-    click.option("--memory", type=Size(), metavar="SIZE", help="The most the run may hold, like 4GiB."),
+    click.option(
+        "--memory",
+        type=Memory(),
+        metavar="SIZE",
+        help="The most the run may hold, like 4GiB; none: anything.  [default: half of what the machine or container has]",
+    ),
     click.option(
         "--spill-dir", type=click.Path(), metavar="DIR", help="Where rows beyond that go.  [default: as TMPDIR says]"
     ),

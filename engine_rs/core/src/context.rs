@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use serde::Deserialize;
 
 use crate::error::{Error, Result};
+use crate::machine;
 use crate::memory::Budget;
 use crate::spill::Spill;
 
@@ -71,6 +72,10 @@ pub enum Step {
     Partitions,
     /// What the measures keep.
     Measures,
+    /// The distinct variants, where all of them are ranked or listed.
+    Variants,
+    /// The rows of `cases` and the values of case metrics.
+    Cases,
 }
 
 impl Step {
@@ -78,6 +83,8 @@ impl Step {
         match self {
             Step::Partitions => "the partitions",
             Step::Measures => "the measures",
+            Step::Variants => "ranking all variants",
+            Step::Cases => "the cases and their metrics",
         }
     }
 
@@ -86,7 +93,7 @@ impl Step {
     fn room(self) -> f64 {
         match self {
             Step::Partitions => 2.5,
-            Step::Measures => 1.5,
+            Step::Measures | Step::Variants | Step::Cases => 1.5,
         }
     }
 }
@@ -141,6 +148,52 @@ impl Drop for Reserved<'_> {
     }
 }
 
+/// Who set a memory limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LimitFrom {
+    /// The embedder, with a number of bytes.
+    Given,
+    /// It is a share of the machine's memory.
+    Machine,
+    /// It is a share of what a control group of the process may take.
+    Container,
+}
+
+impl LimitFrom {
+    /// The public name.
+    pub fn name(self) -> &'static str {
+        match self {
+            LimitFrom::Given => "given",
+            LimitFrom::Machine => "machine",
+            LimitFrom::Container => "container",
+        }
+    }
+}
+
+/// The part of the memory there is that a run may hold where the limit is "auto". What is not counted (libraries, what
+/// decoding takes) and other programs need room, too.
+const AUTO_SHARE: u64 = 2;
+
+/// The limit that the option asks for, and who set it.
+fn memory_limit(option: &serde_json::Value) -> Result<Option<(u64, LimitFrom)>> {
+    if option.is_null() {
+        return Ok(None);
+    }
+    if let Some(bytes) = option.as_u64() {
+        return Ok(Some((bytes, LimitFrom::Given)));
+    }
+    if option.as_str() != Some("auto") {
+        let text = format!(
+            "context options: memory_limit_bytes is a whole number from 0 to 2^64 - 1, \"auto\" or null, not {option}"
+        );
+        return Err(Error::argument(text).with("option", "memory_limit_bytes"));
+    }
+    Ok(machine::memory().map(|found| {
+        let from = if found.in_container { LimitFrom::Container } else { LimitFrom::Machine };
+        (found.bytes / AUTO_SHARE, from)
+    }))
+}
+
 /// How far a run is: `rows_done` of `rows_total` (0 = not known) in `phase`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
@@ -169,7 +222,7 @@ struct Options {
     #[serde(default)]
     threads: Option<usize>,
     #[serde(default)]
-    memory_limit_bytes: Option<u64>,
+    memory_limit_bytes: serde_json::Value,
     #[serde(default)]
     batch_rows: Option<usize>,
     #[serde(default)]
@@ -193,6 +246,7 @@ pub struct Context {
     threads: usize,
     batch_rows: usize,
     memory: Budget,
+    limit_from: Option<LimitFrom>,
     spill: Option<Spill>,
     cancelled: AtomicBool,
     meter: Meter,
@@ -219,10 +273,12 @@ impl Context {
             return Err(Error::argument("context options: threads and batch_rows must be at least 1"));
         }
         let threads = options.threads.unwrap_or_else(available_threads).min(1024);
+        let limit = memory_limit(&options.memory_limit_bytes)?;
         Ok(Context {
             threads,
             batch_rows: options.batch_rows.unwrap_or(DEFAULT_BATCH_ROWS).min(1 << 24),
-            memory: Budget::new(options.memory_limit_bytes),
+            memory: Budget::new(limit.map(|(bytes, _)| bytes)),
+            limit_from: limit.map(|(_, from)| from),
             spill: options.spill_dir.map(|dir| Spill::new(dir, options.spill_limit_bytes)),
             cancelled: AtomicBool::new(false),
             meter: Meter::default(),
@@ -248,6 +304,17 @@ impl Context {
     /// The memory account of the run.
     pub fn memory(&self) -> &Budget {
         &self.memory
+    }
+
+    /// Who set the memory limit, where there is one.
+    pub fn limit_from(&self) -> Option<LimitFrom> {
+        self.limit_from
+    }
+
+    /// The `share`-th part of the memory limit for each thread, which it may fill before it puts something aside; none
+    /// where there is no limit.
+    pub fn quota_bytes(&self, share: u64) -> Option<u64> {
+        Some(self.memory.limit_bytes()? / share / self.threads as u64)
     }
 
     /// Where to put what does not fit into memory, if there is a place.
@@ -307,6 +374,11 @@ impl Context {
     pub fn reserve_for_now(&self, step: Step, bytes: u64) -> Result<Reserved<'_>> {
         self.memory.reserve(step.name(), bytes, |used| (used as f64 * step.room()) as u64)?;
         Ok(Reserved { memory: &self.memory, bytes })
+    }
+
+    /// MEMORY_LIMIT for `step`, where `needed` bytes would do.
+    pub fn too_small(&self, step: Step, needed: u64) -> Error {
+        self.memory.too_small(step.name(), needed)
     }
 
     /// Enters a phase of `total` rows (0 = not known).
@@ -375,6 +447,24 @@ mod tests {
             assert!(Context::from_json(text).is_err(), "{text}");
         }
         assert_eq!(Context::from_json(r#"{"version":1,"threads":3}"#).unwrap().threads(), 3);
+        for limit in ["18446744073709551616", "-1", "1.5", r#""1G""#, "true", "[]"] {
+            let error = Context::from_json(&format!(r#"{{"version":1,"memory_limit_bytes":{limit}}}"#)).err().unwrap();
+            assert!(error.message().contains("memory_limit_bytes is a whole number"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_limit_is_given_taken_from_the_machine_or_not_there() {
+        let limit = |option: &str| {
+            let context = Context::from_json(&format!(r#"{{"version":1,"memory_limit_bytes":{option}}}"#)).unwrap();
+            (context.memory().limit_bytes(), context.limit_from())
+        };
+        assert_eq!(limit("null"), (None, None));
+        assert_eq!(limit("5"), (Some(5), Some(LimitFrom::Given)));
+        let there = machine::memory();
+        let (bytes, from) = limit(r#""auto""#);
+        assert_eq!(bytes, there.map(|there| there.bytes / 2));
+        assert_eq!(from.is_some_and(|from| from == LimitFrom::Container), there.is_some_and(|it| it.in_container));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 pub mod context;
 pub mod error;
 pub mod hash;
+pub mod machine;
 pub mod memory;
 pub mod spill;
 pub mod stats;

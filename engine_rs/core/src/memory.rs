@@ -30,18 +30,22 @@ impl Budget {
         let used = self.used_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
         if used > self.limit_bytes {
             self.used_bytes.fetch_sub(bytes, Ordering::Relaxed);
-            let needed = whole(used);
-            let text = format!(
-                "the memory limit of {} bytes is too small for {step}: about {needed} bytes are needed; raise memory_limit",
-                self.limit_bytes
-            );
-            return Err(Error::new(ErrorKind::MemoryLimit, text)
-                .with("step", step)
-                .with("limit_bytes", self.limit_bytes)
-                .with("needed_bytes", needed));
+            return Err(self.too_small(step, whole(used)));
         }
         self.peak_bytes.fetch_max(used, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// MEMORY_LIMIT for `step`, where `needed` bytes would do.
+    pub fn too_small(&self, step: &'static str, needed: u64) -> Error {
+        let text = format!(
+            "the memory limit of {} bytes is too small for {step}: about {needed} bytes are needed; raise memory_limit",
+            self.limit_bytes
+        );
+        Error::new(ErrorKind::MemoryLimit, text)
+            .with("step", step)
+            .with("limit_bytes", self.limit_bytes)
+            .with("needed_bytes", needed)
     }
 
     /// The ceiling, if there is one.

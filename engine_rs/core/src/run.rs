@@ -13,7 +13,7 @@ use crate::cases::grouped::{Edges, Grouper, stitch};
 use crate::cases::layout::{Keys, Layout, Summary, ascends, decide, has_duplicates, looks_grouped, run_starts};
 use crate::cases::partition::{Assembler, Chunk, Partitioner, Partitioning, Piece};
 
-use crate::context::{Account, Context, Phase, Step};
+use crate::context::{Account, Context, LimitFrom, Phase, Step};
 use crate::error::{Error, Result, guarded};
 use crate::log::encode::{Encoded, Encoder, Labels};
 use crate::log::normalise::{Normaliser, NullTally};
@@ -105,6 +105,15 @@ struct Folded<'a> {
     partitions: Option<Partitions<'a>>,
 }
 
+/// What the first rows show.
+#[derive(Default)]
+struct Looks {
+    /// Whether the rows of a case seem to stand together.
+    grouped: bool,
+    /// Bytes that a row takes in a chunk, where there is a limit.
+    row_bytes: Option<u64>,
+}
+
 /// The rows of a log, put aside by partition.
 struct Partitions<'a> {
     context: &'a Context,
@@ -147,14 +156,14 @@ impl Run<'_> {
         self.context.enter_look(1);
         self.log.roles()?;
         Folds::new(self.plan, self.log.spec().negative, &self.labels, self.context)?;
-        let grouped = self.looks_grouped();
+        let Looks { grouped, row_bytes } = self.look();
         let mut attempts = vec![if grouped { "case" } else { "partitioned" }];
         let mut folded = if grouped { self.read_grouped()? } else { None };
         if folded.is_none() {
             if grouped {
                 attempts.push("partitioned");
             }
-            folded = Some(self.read_partitioned()?);
+            folded = Some(self.read_partitioned(row_bytes)?);
         }
         let Folded { mut folds, layout, partitions } = folded.ok_or_else(|| Error::internal("no reading was made"))?;
         let n_partitions = partitions.as_ref().map(|partitions| partitions.partitioning.count());
@@ -186,6 +195,8 @@ impl Run<'_> {
             "naive_timestamps": types.zone.is_none(),
             "phases": phases.iter().map(|(name, seconds)| json!({"name": name, "seconds": seconds})).collect::<Vec<_>>(),
             "peak_reserved_bytes": self.context.memory().peak_bytes(),
+            "memory_limit_bytes": self.context.memory().limit_bytes(),
+            "memory_limit_from": self.context.limit_from().map(LimitFrom::name),
             "spilled_bytes": self.context.spill().map_or(0, |spill| spill.used_bytes()),
         });
         Ok(MiningResult { tables, info })
@@ -203,20 +214,29 @@ impl Run<'_> {
         outcome
     }
 
-    /// A look at the first rows. A source that can be read only once is partitioned at once: there is no second try.
-    fn looks_grouped(&self) -> bool {
+    /// A look at the first rows: do cases seem to lie together? A source that can be read only once is partitioned at
+    /// once: there is no second try.
+    fn look(&self) -> Looks {
         let source = self.log.source();
-        let look = || -> Result<bool> {
+        let look = || -> Result<Looks> {
             let roles = self.log.roles()?;
-            let Some(batch) = source.peek(&roles.columns, self.context.batch_rows())? else { return Ok(false) };
+            let Some(batch) = source.peek(&roles.columns, self.context.batch_rows())? else {
+                return Ok(Looks::default());
+            };
             let batch = batch.slice(0, batch.num_rows().min(self.context.batch_rows()));
             let (labels, nulls) = (Labels::default(), NullTally::default());
             let events = Normaliser::new(roles, self.log.spec(), &nulls).apply(&batch, 0, None)?;
             let mut encoder = Encoder::new(&labels, &roles.types)?;
-            Ok(looks_grouped(&encoder.encode(&events, 0)?))
+            let sample = encoder.encode(&events, 0)?;
+            let grouped = looks_grouped(&sample);
+            let row_bytes = (self.context.memory().limit_bytes().is_some() && !sample.keys.is_empty()).then(|| {
+                let chunk = Partitioner::new(Partitioning::none(), self.plan.cases).split(&sample);
+                chunk.size_bytes().div_ceil(sample.keys.len()) as u64
+            });
+            Ok(Looks { grouped, row_bytes })
         };
         // An error here will come again, and be reported with its place, when the rows are read in earnest.
-        source.reopens() && look().unwrap_or(false)
+        if source.reopens() { look().unwrap_or_default() } else { Looks::default() }
     }
 
     fn new_folds(&self) -> Result<Folds<'_>> {
@@ -257,10 +277,10 @@ impl Run<'_> {
     }
 
     /// The reading for rows in any order.
-    fn read_partitioned(&self) -> Result<Folded<'_>> {
-        let memory_is_short = self.context.memory().limit_bytes().is_some();
+    fn read_partitioned(&self, row_bytes: Option<u64>) -> Result<Folded<'_>> {
+        let memory_is_short = self.memory_is_short(row_bytes)?;
         let partitioning = Partitioning::for_rows(self.log.source().rows(), memory_is_short);
-        let splitter = || Ok(Splitter::new(partitioning, self.plan.cases, self.context));
+        let splitter = || Ok(Splitter::new(partitioning, self.plan.cases, memory_is_short, self.context));
         let mut splitters = self.read(Phase::Partitioning, &self.nulls, splitter)?;
         if splitters.iter().any(|splitter| splitter.has_spilled) {
             // The measures will want the room.
@@ -280,6 +300,25 @@ impl Run<'_> {
         partitions.ascending = ascends(&summaries);
         let (folds, cases) = self.mine_partitions(&partitions, || self.new_folds())?;
         Ok(Folded { folds, layout: decide(&summaries, cases), partitions: Some(partitions) })
+    }
+
+    /// Whether the rows are likely to be put aside: more than the limit has room for, or nobody knows how many.
+    fn memory_is_short(&self, row_bytes: Option<u64>) -> Result<bool> {
+        let Some(limit) = self.context.memory().limit_bytes() else { return Ok(false) };
+        let types = &self.log.roles()?.types;
+        let has_texts = !types.case.is_integer() || !types.order.is_empty();
+        let row_bytes = match row_bytes {
+            // Later rows may be wider than the first ones.
+            Some(first) => first * 2,
+            None => {
+                if has_texts {
+                    ROW_BYTES + TEXT_BYTES
+                } else {
+                    ROW_BYTES
+                }
+            }
+        };
+        Ok(self.log.source().rows().is_none_or(|rows| rows.saturating_mul(row_bytes) > limit / CHUNKS_SHARE))
     }
 
     /// Folds the cases of all partitions. Returns the folds of all threads and the number of cases.
@@ -451,7 +490,13 @@ struct Splitter<'a> {
     has_spilled: bool,
     summaries: Vec<Summary>,
     starts: Vec<u32>,
+    /// Whether chunks wait for the disk.
+    memory_is_short: bool,
 }
+
+/// Bytes of an event in a chunk at most, and of a text in it, generously.
+const ROW_BYTES: u64 = 32;
+const TEXT_BYTES: u64 = 1024;
 
 /// From so many partitions on, so many chunks are brought together in memory.
 const MANY_PARTITIONS: usize = 1024;
@@ -461,24 +506,25 @@ const CHUNKS_TOGETHER: usize = 32;
 const CHUNKS_SHARE: u64 = 2;
 
 impl<'a> Splitter<'a> {
-    fn new(partitioning: Partitioning, with_rows: bool, context: &'a Context) -> Splitter<'a> {
-        let limit_bytes = context.memory().limit_bytes().unwrap_or(u64::MAX);
+    fn new(partitioning: Partitioning, with_rows: bool, memory_is_short: bool, context: &'a Context) -> Splitter<'a> {
         Splitter {
             partitioner: Partitioner::new(partitioning, with_rows),
             context,
             chunks: Vec::new(),
-            quota_bytes: limit_bytes / CHUNKS_SHARE / context.threads() as u64,
+            quota_bytes: context.quota_bytes(CHUNKS_SHARE).unwrap_or(u64::MAX),
             account: Account::new(context, Step::Partitions),
             asides: Vec::new(),
             has_spilled: false,
             summaries: Vec::new(),
             starts: Vec::new(),
+            memory_is_short,
         }
     }
 
     /// Writes what is held to disk, if there is a place for it.
     fn put_aside(&mut self) -> Result<()> {
         let Some(spill) = self.context.spill() else { return Ok(()) };
+        self.asides.iter_mut().try_for_each(|aside| aside.move_to(spill))?;
         self.bring_together(Some(spill))?;
         self.has_spilled = true;
         self.account.set(0)
@@ -515,8 +561,7 @@ impl Sink for Splitter<'_> {
         }
         self.account.set(self.account.bytes() + bytes)?;
         self.chunks.push(chunk);
-        // With a limit they wait for the disk.
-        let many = self.partitioner.partitions() >= MANY_PARTITIONS && self.context.memory().limit_bytes().is_none();
+        let many = self.partitioner.partitions() >= MANY_PARTITIONS && !self.memory_is_short;
         if many && self.chunks.len() == CHUNKS_TOGETHER {
             self.bring_together(None)?;
         }

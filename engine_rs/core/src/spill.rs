@@ -37,6 +37,12 @@ pub struct SpillFile<'a> {
     end: u64,
 }
 
+/// A file that is only read any more, and outlives the run.
+pub struct KeptFile {
+    spill: Spill,
+    file: File,
+}
+
 impl Spill {
     /// A place for at most `limit_bytes` in `dir`.
     pub fn new(dir: impl Into<PathBuf>, limit_bytes: Option<u64>) -> Spill {
@@ -60,6 +66,11 @@ impl Spill {
     pub fn file(&self) -> Result<SpillFile<'_>> {
         let file = tempfile::tempfile_in(&self.dir).map_err(|error| self.failed("create a file in", &error))?;
         Ok(SpillFile { spill: self, file, end: 0 })
+    }
+
+    /// The same directory, for what is only read from now on.
+    fn to_read(&self) -> Spill {
+        Spill { dir: self.dir.clone(), limit_bytes: self.limit_bytes, used_bytes: AtomicU64::new(self.used_bytes()) }
     }
 
     fn reserve(&self, bytes: u64) -> Result<()> {
@@ -105,17 +116,12 @@ impl SpillFile<'_> {
     /// # Errors
     /// IO where that fails or the bytes are not those that were written.
     pub fn read(&self, block: Block) -> Result<Buffer> {
-        let mut bytes = MutableBuffer::from_len_zeroed(block.bytes as usize);
-        read_at(&self.file, bytes.as_slice_mut(), block.offset)
-            .map_err(|error| self.spill.failed("read what was put aside in", &error))?;
-        if hash::of_bytes(bytes.as_slice()) != block.checksum {
-            let text = format!(
-                "what was put aside in {} came back changed: the disk or its driver is broken; use another spill_dir",
-                self.spill.dir.display()
-            );
-            return Err(Error::new(ErrorKind::Io, text).with("path", self.spill.dir.display().to_string()));
-        }
-        Ok(bytes.into())
+        read(self.spill, &self.file, block)
+    }
+
+    /// The file, to be read beyond the run that wrote it.
+    pub fn keep(self) -> KeptFile {
+        KeptFile { spill: self.spill.to_read(), file: self.file }
     }
 
     #[cfg(test)]
@@ -125,6 +131,30 @@ impl SpillFile<'_> {
         file.seek(SeekFrom::Start(offset)).unwrap();
         file.write_all(&[byte]).unwrap();
     }
+}
+
+impl KeptFile {
+    /// Reads a block back.
+    ///
+    /// # Errors
+    /// IO where that fails or the bytes are not those that were written.
+    pub fn read(&self, block: Block) -> Result<Buffer> {
+        read(&self.spill, &self.file, block)
+    }
+}
+
+fn read(spill: &Spill, file: &File, block: Block) -> Result<Buffer> {
+    let mut bytes = MutableBuffer::from_len_zeroed(block.bytes as usize);
+    read_at(file, bytes.as_slice_mut(), block.offset)
+        .map_err(|error| spill.failed("read what was put aside in", &error))?;
+    if hash::of_bytes(bytes.as_slice()) != block.checksum {
+        let text = format!(
+            "what was put aside in {} came back changed: the disk or its driver is broken; use another spill_dir",
+            spill.dir.display()
+        );
+        return Err(Error::new(ErrorKind::Io, text).with("path", spill.dir.display().to_string()));
+    }
+    Ok(bytes.into())
 }
 
 impl Block {

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use arrow_array::{RecordBatch, StringArray};
 
 use crate::cases::layout::Layout;
-use crate::context::Context;
+use crate::context::{Account, Context};
 use crate::error::{Error, Result};
 use crate::log::roles::EventTypes;
-use crate::measure::cases::CasesTable;
-use crate::measure::folds::Folds;
+use crate::measure::cases::{CasesTable, Ranked};
+use crate::measure::folds::{Folds, even_out};
 use crate::measure::overview::Totals;
 use crate::measure::statistics::Sieved;
-use crate::measure::variants::{Merged, Ranking};
+use crate::measure::variants::{Merged, Ranking, Wanted};
 use crate::measure::{activities, dfg, durations, metrics, overview, variants};
 use crate::plan::Plan;
 use crate::stats::sieve::Sieve;
@@ -47,23 +47,31 @@ struct Parts<'a> {
     overview: overview::State,
     activities: activities::State,
     variants: Vec<variants::State<'a>>,
-    cases: Vec<crate::measure::cases::State>,
+    cases: Vec<crate::measure::cases::State<'a>>,
     metrics: Vec<Vec<(String, Vec<f64>)>>,
+    metrics_aside: Vec<metrics::Aside<'a>>,
+    /// What all this takes.
+    accounts: Vec<Account<'a>>,
 }
 
 impl<'a> Parts<'a> {
-    fn new(folds: Vec<Folds<'a>>) -> Parts<'a> {
+    fn new(mut folds: Vec<Folds<'a>>, context: &'a Context) -> Result<Parts<'a>> {
         let mut parts = Parts::default();
+        even_out(&mut folds)?;
         for mut fold in folds {
+            parts.accounts.push(fold.close_account(context)?);
             parts.overview.merge(&fold.overview);
             if let Some(state) = fold.activities.take() {
                 parts.activities.merge(state);
             }
             parts.variants.extend(fold.variants.take());
             parts.cases.extend(fold.cases.take());
-            parts.metrics.extend(fold.metrics.take().map(metrics::State::take));
+            if let Some(mut metrics) = fold.metrics.take() {
+                parts.metrics_aside.extend(metrics.aside.take());
+                parts.metrics.push(metrics.take());
+            }
         }
-        parts
+        Ok(parts)
     }
 
     /// Name of every metric with its values per thread.
@@ -104,18 +112,22 @@ impl Gaps {
 /// Makes the tables of the plan, in the order in which measures are listed.
 ///
 /// # Errors
-/// CANCELLED; UNSUPPORTED beyond 2^32 variants.
-pub fn finish(folds: Vec<Folds<'_>>, gaps: Gaps, with: &Tables<'_>) -> Result<Vec<(&'static str, Table)>> {
+/// CANCELLED; UNSUPPORTED beyond 2^32 variants; MEMORY_LIMIT; IO.
+pub fn finish<'a>(folds: Vec<Folds<'a>>, gaps: Gaps, with: &Tables<'a>) -> Result<Vec<(&'static str, Table)>> {
     let (plan, unit) = (with.plan, with.types.unit);
     let Gaps { edges, durations } = gaps;
-    let mut parts = Parts::new(folds);
+    let mut parts = Parts::new(folds, with.context)?;
     let label_order = label_order(&with.names);
     let variants = match parts.variants.is_empty() {
         true => None,
         false => {
-            // Without a table of them, none is among the first.
-            let top = plan.variants.as_ref().map_or(Some(0), |asked| asked.top);
-            Some(Merged::new(std::mem::take(&mut parts.variants), top, &label_order, with.context)?)
+            // Without a table of them, none is among the first; but each case has the rank of its variant.
+            let top = plan.variants.as_ref().map_or(Some(0), |asked| asked.top).filter(|_| !plan.cases);
+            let label_bytes = variants::label_bytes(&with.names);
+            let are_listed = plan.variants.as_ref().is_some_and(|asked| asked.top.is_none());
+            let label_bytes = are_listed.then_some(&label_bytes[..]);
+            let wanted = Wanted { top, label_order: &label_order, label_bytes };
+            Some(Merged::new(std::mem::take(&mut parts.variants), wanted, with.context)?)
         }
     };
     let mut tables = Vec::new();
@@ -154,12 +166,14 @@ pub fn finish(folds: Vec<Folds<'_>>, gaps: Gaps, with: &Tables<'_>) -> Result<Ve
     }
     let metrics = parts.metrics();
     if let Some(asked) = &plan.metrics {
-        tables.push(("metrics", Table::Batches(vec![metrics::table(&metrics, asked)?])));
+        let table = metrics::table(&metrics, &parts.metrics_aside, asked)?;
+        tables.push(("metrics", Table::Batches(vec![table])));
     }
     if plan.cases {
         let variants = variants.as_ref().ok_or_else(|| Error::internal("cases need variants"))?;
-        let ranks = Ranking::new(variants, None, &label_order, with.context)?.of_cases(variants)?;
-        let cases = CasesTable::new(std::mem::take(&mut parts.cases), ranks, metrics, with.types.clone());
+        let ranking = &Ranking::new(variants, None, &label_order, with.context)?;
+        let (states, ranked) = (std::mem::take(&mut parts.cases), Ranked { variants, ranking });
+        let cases = CasesTable::new(states, metrics, &ranked, with.types.clone(), with.context)?;
         tables.push(("cases", Table::Cases(Arc::new(cases))));
     }
     Ok(tables)

@@ -85,6 +85,20 @@ impl<'a> Aside<'a> {
         Ok(Aside { place })
     }
 
+    /// Moves what is in memory to disk.
+    ///
+    /// # Errors
+    /// IO.
+    pub fn move_to(&mut self, spill: &'a Spill) -> Result<()> {
+        if let Place::Memory(held) = &mut self.place {
+            let mut file = spill.file()?;
+            let write = |bytes: Buffer| if bytes.is_empty() { Ok(Block::default()) } else { file.write(&bytes) };
+            let blocks = held.drain(..).map(write).collect::<Result<_>>()?;
+            self.place = Place::Disk(file, blocks);
+        }
+        Ok(())
+    }
+
     /// Whether there are rows of `partition`.
     pub fn has(&self, partition: usize) -> bool {
         match &self.place {

@@ -189,7 +189,7 @@ const KEYS_SHARE: u64 = 16;
 impl<'a> Keys<'a> {
     /// No keys; what does not fit under the memory limit of `context` goes where that says.
     pub fn new(context: &'a Context) -> Keys<'a> {
-        let bytes = context.memory().limit_bytes().map(|limit| limit / KEYS_SHARE / context.threads() as u64);
+        let bytes = context.quota_bytes(KEYS_SHARE);
         let aside = |(bytes, spill)| KeysAside { spill, quota: (bytes / 8) as usize, file: None, rounds: Vec::new() };
         Keys {
             parts: vec![Vec::new(); KEY_PARTS],

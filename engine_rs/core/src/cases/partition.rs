@@ -145,6 +145,11 @@ impl Partitioning {
         Partitioning { bits: bits.max(if memory_is_short { SHORT_BITS } else { 0 }) }
     }
 
+    /// A single one.
+    pub fn none() -> Partitioning {
+        Partitioning { bits: 0 }
+    }
+
     /// How many partitions there are.
     pub fn count(self) -> usize {
         1 << self.bits

@@ -88,6 +88,11 @@ impl ByteList {
         (end == bytes.len()).then(|| ByteList { offsets, bytes: bytes.to_vec() })
     }
 
+    /// All strings one after the other.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// Removes all, keeping the space.
     pub fn clear(&mut self) {
         self.offsets.truncate(1);

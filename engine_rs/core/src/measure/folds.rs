@@ -7,6 +7,7 @@ use crate::log::encode::Labels;
 use crate::log::spec::Negative;
 use crate::measure::{activities, cases, dfg, durations, metrics, overview, variants};
 use crate::plan::Plan;
+use crate::spill::Spill;
 
 /// The folds that a plan needs. Measures share: `overview` counts the variants and edges that others list.
 pub struct Folds<'a> {
@@ -24,9 +25,19 @@ pub struct Folds<'a> {
     /// Case durations.
     pub durations: Option<durations::State>,
     /// Facts of every case.
-    pub cases: Option<cases::State>,
+    pub cases: Option<cases::State<'a>>,
     /// Values of case metrics.
-    pub metrics: Option<metrics::State>,
+    pub metrics: Option<metrics::State<'a>>,
+    /// Whether `metrics` is a table of its own.
+    with_metrics: bool,
+    /// Where cases and metrics go that do not fit.
+    room: Option<Room<'a>>,
+}
+
+/// A place for what is beyond a number of bytes.
+struct Room<'a> {
+    spill: &'a Spill,
+    quota_bytes: u64,
 }
 
 impl<'a> Folds<'a> {
@@ -48,14 +59,57 @@ impl<'a> Folds<'a> {
             dfg: (plan.dfg.is_some() || plan.overview)
                 .then(|| dfg::State::new(plan.dfg.as_ref(), negative, gaps_quota(context))),
             variants: (keep != variants::Keep::default() || plan.overview)
-                .then(|| variants::State::new(keep, aside(plan, context))),
+                .then(|| variants::State::new(keep, variants_aside(context))),
             durations: plan.durations.as_ref().map(durations::State::new),
             cases: plan.cases.then(cases::State::default),
             metrics: match plan.case_metrics.is_empty() {
                 true => None,
                 false => Some(metrics::State::new(&plan.case_metrics, context)?),
             },
+            with_metrics: plan.metrics.is_some(),
+            room: context
+                .spill()
+                .zip(context.quota_bytes(CASES_SHARE))
+                .map(|(spill, quota_bytes)| Room { spill, quota_bytes }),
         })
+    }
+
+    /// Puts cases and metrics aside if they have grown too large.
+    fn make_room(&mut self) -> Result<()> {
+        let cases = self.cases.as_ref().map_or(0, cases::State::size_bytes);
+        let metrics = self.metrics.as_ref().map_or(0, metrics::State::size_bytes);
+        match &self.room {
+            Some(room) if (cases + metrics) as u64 > room.quota_bytes => self.put_cases_aside(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Puts cases and metrics aside, if there is a place for them.
+    fn put_cases_aside(&mut self) -> Result<()> {
+        let Some(Room { spill, .. }) = self.room else { return Ok(()) };
+        if let Some(cases) = &mut self.cases {
+            let values = self.metrics.as_ref().map(metrics::State::values).unwrap_or_default();
+            cases.put_aside(&values, spill)?;
+        }
+        match &mut self.metrics {
+            Some(metrics) => metrics.put_aside(spill, self.with_metrics),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether cases or metrics were put aside.
+    fn has_cases_aside(&self) -> bool {
+        self.cases.as_ref().is_some_and(|cases| cases.aside.is_some())
+            || self.metrics.as_ref().is_some_and(|metrics| metrics.aside.is_some())
+    }
+
+    /// Gives up the account of what the folds hold, which is kept until the tables are made.
+    ///
+    /// # Errors
+    /// MEMORY_LIMIT.
+    pub fn close_account(&mut self, context: &'a Context) -> Result<Account<'a>> {
+        self.account.set(self.size_bytes())?;
+        Ok(std::mem::replace(&mut self.account, Account::new(context, Step::Measures)))
     }
 
     /// About how many bytes the folds hold.
@@ -64,7 +118,8 @@ impl<'a> Folds<'a> {
         let variants = self.variants.as_ref().map_or(0, variants::State::size_bytes);
         let durations = self.durations.as_ref().map_or(0, durations::State::size_bytes);
         let cases = self.cases.as_ref().map_or(0, cases::State::size_bytes);
-        (dfg + variants + durations + cases) as u64
+        let metrics = self.metrics.as_ref().map_or(0, metrics::State::size_bytes);
+        (dfg + variants + durations + cases + metrics) as u64
     }
 }
 
@@ -73,19 +128,36 @@ const GAPS_SHARE: u64 = 8;
 
 /// Bytes of gaps that a thread may gather.
 pub fn gaps_quota(context: &Context) -> usize {
-    context.memory().limit_bytes().map_or(usize::MAX, |limit| (limit / GAPS_SHARE / context.threads() as u64) as usize)
+    context.quota_bytes(GAPS_SHARE).map_or(usize::MAX, |bytes| bytes as usize)
 }
 
 /// The part of the memory limit that all threads' variants may take.
 const VARIANTS_SHARE: u64 = 8;
 
-/// Where variants go that do not fit. If all are listed, they have to fit in the end.
-fn aside<'a>(plan: &Plan, context: &'a Context) -> Option<variants::Aside<'a>> {
-    if plan.variants.as_ref().is_some_and(|asked| asked.top.is_none()) {
-        return None;
+/// The part of the memory limit that all threads' cases and metrics may take.
+const CASES_SHARE: u64 = 16;
+
+/// Where variants go that do not fit.
+fn variants_aside(context: &Context) -> Option<variants::Aside<'_>> {
+    Some(variants::Aside::new(context.spill()?, context.quota_bytes(VARIANTS_SHARE)?))
+}
+
+/// Where one thread has put something aside, all do so with what they have of it.
+///
+/// # Errors
+/// IO.
+pub fn even_out(folds: &mut [Folds<'_>]) -> Result<()> {
+    let of_variants = folds.iter().any(|folds| folds.variants.as_ref().is_some_and(variants::State::is_aside));
+    let of_cases = folds.iter().any(Folds::has_cases_aside);
+    for folds in folds {
+        if let Some(variants) = folds.variants.as_mut().filter(|_| of_variants) {
+            variants.put_aside()?;
+        }
+        if of_cases {
+            folds.put_cases_aside()?;
+        }
     }
-    let quota_bytes = context.memory().limit_bytes()? / VARIANTS_SHARE / context.threads() as u64;
-    Some(variants::Aside::new(context.spill()?, quota_bytes))
+    Ok(())
 }
 
 impl Fold for Folds<'_> {
@@ -109,6 +181,7 @@ impl Fold for Folds<'_> {
         if let Some(metrics) = &mut self.metrics {
             metrics.fold(batch, self.labels)?;
         }
+        self.make_room()?;
         self.account.set(self.size_bytes())
     }
 }

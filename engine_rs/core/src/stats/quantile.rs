@@ -112,16 +112,17 @@ pub fn of_ranked<T: Copy + Into<i128>>(found: &[(u64, T)], n: u64, asked: &[Perc
 
 /// The percentiles of ascending floats; empty input gives none.
 pub fn of_sorted_floats(values: &[f64], asked: &[Percentile]) -> Option<Vec<f64>> {
-    let n = values.len();
-    if n == 0 {
-        return None;
-    }
-    let answers = asked.iter().map(|p| {
-        let (lo, r, whole) = p.position(n as u64);
-        let lo = lo as usize;
-        if r == 0 { values[lo] } else { values[lo] + (r as f64 / whole as f64) * (values[lo + 1] - values[lo]) }
-    });
-    Some(answers.collect())
+    (!values.is_empty()).then(|| of_floats(values.len() as u64, |rank| values[rank as usize], asked))
+}
+
+/// The percentiles of `n` floats, at least one, where `value` knows those at [`ranks`].
+pub fn of_floats(n: u64, value: impl Fn(u64) -> f64, asked: &[Percentile]) -> Vec<f64> {
+    let answer = |p: &Percentile| {
+        let (lo, r, whole) = p.position(n);
+        let low = value(lo);
+        if r == 0 { low } else { low + (r as f64 / whole as f64) * (value(lo + 1) - low) }
+    };
+    asked.iter().map(answer).collect()
 }
 
 #[cfg(test)]

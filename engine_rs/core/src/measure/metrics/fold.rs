@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use super::aside::Aside;
 use crate::cases::batch::CaseBatch;
 use crate::context::{CaseMetric, Context, MetricBatch};
 use crate::error::{Error, Result};
 use crate::log::encode::Labels;
 use crate::plan::CaseMetricPlan;
+use crate::spill::Spill;
 
 /// One metric of one thread.
 struct Metric {
@@ -20,18 +22,20 @@ struct Metric {
 
 /// What one thread has computed.
 #[derive(Default)]
-pub struct State {
+pub struct State<'a> {
     metrics: Vec<Metric>,
     offsets: Vec<i64>,
     activities: Vec<i32>,
+    /// What was put aside.
+    pub aside: Option<Aside<'a>>,
 }
 
-impl State {
+impl<'a> State<'a> {
     /// Binds the plan's metrics to the functions registered in the context.
     ///
     /// # Errors
     /// INVALID_ARGUMENT for a metric without a function.
-    pub fn new(plans: &[CaseMetricPlan], context: &Context) -> Result<State> {
+    pub fn new(plans: &[CaseMetricPlan], context: &Context) -> Result<State<'a>> {
         let bind = |plan: &CaseMetricPlan| {
             let function = context.case_metric(&plan.name).ok_or_else(|| {
                 Error::argument(format!("plan: no function is registered for case metric {:?}", plan.name))
@@ -71,6 +75,34 @@ impl State {
                 .map_err(|error| error.with("metric", metric.name.as_str()))?;
         }
         Ok(())
+    }
+
+    /// Values of every metric that are not put aside, case by case.
+    pub fn values(&self) -> Vec<&[f64]> {
+        self.metrics.iter().map(|metric| metric.values.as_slice()).collect()
+    }
+
+    /// Puts all values aside in `spill`, each metric's in ascending order if they are `wanted`; else they are dropped.
+    ///
+    /// # Errors
+    /// IO.
+    pub fn put_aside(&mut self, spill: &'a Spill, wanted: bool) -> Result<()> {
+        for (i, metric) in self.metrics.iter_mut().enumerate() {
+            let values = std::mem::take(&mut metric.values);
+            if wanted {
+                let aside = match &mut self.aside {
+                    Some(aside) => aside,
+                    none => none.insert(Aside::new(spill)?),
+                };
+                aside.write(i, values)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Bytes held.
+    pub fn size_bytes(&self) -> usize {
+        self.metrics.iter().map(|metric| metric.values.len() * size_of::<f64>()).sum()
     }
 
     /// Name and values of every metric.

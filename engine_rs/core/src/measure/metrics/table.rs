@@ -2,10 +2,11 @@
 
 use arrow_array::RecordBatch;
 
+use super::aside::{Aside, Merging};
 use crate::error::Result;
 use crate::measure::columns::{batch, counts, labels};
 use crate::measure::statistics::{float_field, floats};
-use crate::stats::quantile::{Percentile, of_sorted_floats};
+use crate::stats::quantile::{Percentile, of_floats, of_sorted_floats, ranks};
 
 /// What is said about one metric.
 struct Row {
@@ -14,12 +15,16 @@ struct Row {
     percentiles: Vec<f64>,
 }
 
-/// The metrics table, out of each metric's name and values per thread.
+/// The metrics table, out of each metric's name and values per thread, or, where they were put aside, out of those.
 ///
 /// # Errors
-/// INTERNAL if the columns do not fit together.
-pub fn table(metrics: &[(String, Vec<Vec<f64>>)], asked: &[Percentile]) -> Result<RecordBatch> {
-    let rows: Vec<Row> = metrics.iter().map(|(_, values)| describe(values, asked)).collect();
+/// INTERNAL if the columns do not fit together; IO.
+pub fn table(metrics: &[(String, Vec<Vec<f64>>)], asides: &[Aside<'_>], asked: &[Percentile]) -> Result<RecordBatch> {
+    let describe = |(i, (_, values)): (usize, &(String, Vec<Vec<f64>>))| match asides {
+        [] => Ok(describe(values, asked)),
+        asides => describe_aside(|| Merging::new(asides, i), asked),
+    };
+    let rows = metrics.iter().enumerate().map(describe).collect::<Result<Vec<Row>>>()?;
     let spread = |i: usize| floats(rows.iter().map(move |row| row.spread.and_then(|spread| spread[i])));
     let mut columns = vec![
         labels("metric", metrics.iter().map(|(name, _)| name.as_str())),
@@ -49,4 +54,34 @@ fn describe(values: &[Vec<f64>], asked: &[Percentile]) -> Row {
     let std = (n > 1).then(|| (squares / (n - 1) as f64).sqrt());
     let percentiles = of_sorted_floats(&sorted, asked).unwrap_or_default();
     Row { n: n as u64, spread: Some([Some(mean), Some(min), Some(max), std]), percentiles }
+}
+
+/// As [`describe`], to the bit, in two rounds over values that come in ascending order.
+fn describe_aside<'a>(sorted: impl Fn() -> Result<Merging<'a>>, asked: &[Percentile]) -> Result<Row> {
+    let mut values = sorted()?;
+    let n = values.len();
+    if n == 0 {
+        return Ok(Row { n: 0, spread: None, percentiles: Vec::new() });
+    }
+    let mut wanted = ranks(asked, n);
+    wanted.extend([0, n - 1]);
+    wanted.sort_unstable();
+    wanted.dedup();
+    let mut found = Vec::with_capacity(wanted.len());
+    let note = |(rank, value): (u64, f64)| {
+        if wanted.get(found.len()) == Some(&rank) {
+            found.push(value);
+        }
+        value
+    };
+    let sum = (0..).zip(values.by_ref()).map(note).sum::<f64>();
+    values.check()?;
+    let value = |rank: u64| wanted.binary_search(&rank).map_or(f64::NAN, |at| found[at]);
+    let (min, max) = (value(0), value(n - 1));
+    let mean = (sum / n as f64).clamp(min, max);
+    let mut values = sorted()?;
+    let squares: f64 = values.by_ref().map(|value| (value - mean) * (value - mean)).sum();
+    values.check()?;
+    let std = (n > 1).then(|| (squares / (n - 1) as f64).sqrt());
+    Ok(Row { n, spread: Some([Some(mean), Some(min), Some(max), std]), percentiles: of_floats(n, value, asked) })
 }

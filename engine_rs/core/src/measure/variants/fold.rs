@@ -41,21 +41,26 @@ pub struct Followers {
 
 impl Followers {
     fn write(&self, bytes: &mut Vec<u8>) {
-        bytes.extend_from_slice(&(self.numbers.len() as u64).to_le_bytes());
+        for n in [self.numbers.len(), self.cases.len()] {
+            bytes.extend_from_slice(&(n as u64).to_le_bytes());
+        }
         self.numbers.iter().for_each(|number| bytes.extend_from_slice(&number.to_le_bytes()));
+        self.cases.iter().for_each(|case| bytes.extend_from_slice(&case.to_le_bytes()));
         self.durations.iter().for_each(|duration| bytes.extend_from_slice(&duration.to_le_bytes()));
     }
 
     fn read(bytes: &[u8]) -> Option<Followers> {
         let (n, bytes) = bytes.split_first_chunk::<8>()?;
-        let (numbers, durations) =
-            bytes.split_at_checked(usize::try_from(u64::from_le_bytes(*n)).ok()?.checked_mul(4)?)?;
+        let (n_cases, bytes) = bytes.split_first_chunk::<8>()?;
+        let width = |n: &[u8; 8]| usize::try_from(u64::from_le_bytes(*n)).ok()?.checked_mul(4);
+        let (numbers, bytes) = bytes.split_at_checked(width(n)?)?;
+        let (cases, durations) = bytes.split_at_checked(width(n_cases)?)?;
         let number = |bytes: &[u8]| u32::from_le_bytes(bytes.try_into().unwrap_or_default());
         let duration = |bytes: &[u8]| i64::from_le_bytes(bytes.try_into().unwrap_or_default());
         Some(Followers {
             numbers: numbers.chunks_exact(4).map(number).collect(),
             durations: durations.chunks_exact(8).map(duration).collect(),
-            cases: Vec::new(),
+            cases: cases.chunks_exact(4).map(number).collect(),
         })
     }
 }
@@ -127,22 +132,18 @@ impl<'a> Aside<'a> {
         self.file.is_some()
     }
 
-    /// Bytes of part number `part`.
-    pub fn bytes(&self, part: usize) -> u64 {
-        self.rounds.iter().map(|blocks| blocks[part].bytes()).sum()
+    /// Bytes of part number `part`, round by round.
+    pub fn bytes(&self, part: usize) -> impl Iterator<Item = u64> + '_ {
+        self.rounds.iter().map(move |blocks| blocks[part].bytes())
     }
 
-    /// What was put aside of part number `part`, round by round.
-    ///
-    /// # Errors
-    /// IO.
-    pub fn load(&self, part: usize) -> Result<Vec<Part>> {
-        let Some(file) = &self.file else { return Ok(Vec::new()) };
-        let load = |blocks: &Vec<Block>| {
-            let bytes = file.read(blocks[part])?;
+    /// What was put aside of part number `part`, round by round: each is read when it is asked for, or fails with IO.
+    pub fn load(&self, part: usize) -> impl Iterator<Item = Result<Part>> + '_ {
+        let of_file = move |file| self.rounds.iter().map(move |blocks| (file, blocks[part]));
+        self.file.iter().flat_map(of_file).map(|(file, block)| {
+            let bytes = file.read(block)?;
             Part::read(&bytes).ok_or_else(|| Error::internal("variants that were put aside have another form"))
-        };
-        self.rounds.iter().map(load).collect()
+        })
     }
 }
 
@@ -161,17 +162,30 @@ pub struct State<'a> {
 }
 
 impl<'a> State<'a> {
-    /// A state that remembers of each case what `keep` says. With a place `aside`, which cases there are cannot be kept.
+    /// A state that remembers of each case what `keep` says.
     pub fn new(keep: Keep, aside: Option<Aside<'a>>) -> State<'a> {
         let parts = (0..PARTS).map(|_| Part::default()).collect();
-        State { parts, cases: 0, keep, aside: aside.filter(|_| !keep.cases), bytes: Vec::new(), ends: Vec::new() }
+        State { parts, cases: 0, keep, aside, bytes: Vec::new(), ends: Vec::new() }
+    }
+
+    /// Whether anything was put aside.
+    pub fn is_aside(&self) -> bool {
+        self.aside.as_ref().is_some_and(Aside::is_used)
     }
 
     /// Puts all parts aside if they have grown too large.
-    fn put_aside(&mut self) -> Result<()> {
-        if self.aside.as_ref().is_none_or(|aside| self.size_bytes() as u64 <= aside.quota_bytes) {
-            return Ok(());
+    fn make_room(&mut self) -> Result<()> {
+        match &self.aside {
+            Some(aside) if self.size_bytes() as u64 > aside.quota_bytes => self.put_aside(),
+            _ => Ok(()),
         }
+    }
+
+    /// Puts all parts aside, if there is a place for them.
+    ///
+    /// # Errors
+    /// IO.
+    pub fn put_aside(&mut self) -> Result<()> {
         let Some(aside) = &mut self.aside else { return Ok(()) };
         let mut blocks = Vec::with_capacity(PARTS);
         let mut bytes = Vec::new();
@@ -219,7 +233,7 @@ impl<'a> State<'a> {
             from = end;
         }
         self.cases += batch.cases() as u64;
-        self.put_aside()
+        self.make_room()
     }
 
     /// The bytes of every sequence of the batch, and where they end; padding follows.

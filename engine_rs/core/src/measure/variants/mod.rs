@@ -7,7 +7,8 @@
 //!
 //! Cost: O(events) to write each case's sequence down and look it up; memory one byte per event of each distinct
 //! sequence (while there are fewer than 128 activities) and 32 more, and 12 bytes per case. Only the variants that are shown are
-//! ranked among themselves.
+//! ranked among themselves. Under a memory limit all this is put aside; where all variants are ranked, the distinct
+//! sequences have to fit in the end.
 
 mod distinct;
 mod fold;
@@ -15,7 +16,7 @@ mod rank;
 mod sequences;
 mod table;
 
-pub use distinct::Merged;
+pub use distinct::{Merged, Wanted};
 pub use fold::{Aside, Keep, State};
 pub use rank::Ranking;
-pub use table::table;
+pub use table::{label_bytes, table};

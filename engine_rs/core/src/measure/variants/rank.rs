@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use super::Merged;
 use super::sequences::read_codes;
-use crate::context::Context;
+use crate::context::{Context, Step};
 use crate::error::{Error, Result};
 use crate::workers;
 
@@ -15,6 +15,9 @@ pub struct Ranking {
     ranks: Vec<u32>,
 }
 
+/// Bytes that it takes at most to rank a variant.
+pub const RANKED: u64 = 80;
+
 /// Not among the ranked.
 const UNRANKED: u32 = u32::MAX;
 
@@ -22,8 +25,9 @@ impl Ranking {
     /// Ranks the first `top` variants (all where none); `label_order` is each activity's place among the sorted labels.
     ///
     /// # Errors
-    /// CANCELLED.
-    pub fn new(variants: &Merged, top: Option<u64>, label_order: &[u32], context: &Context) -> Result<Ranking> {
+    /// CANCELLED; MEMORY_LIMIT.
+    pub fn new(variants: &Merged<'_>, top: Option<u64>, label_order: &[u32], context: &Context) -> Result<Ranking> {
+        let _reserved = context.reserve_for_now(Step::Variants, variants.count() as u64 * RANKED)?;
         let wanted = top.map_or(variants.count(), |top| (top as usize).min(variants.count()));
         let mut order = sorted(candidates(variants, wanted), variants, label_order, context)?;
         order.truncate(wanted);
@@ -42,18 +46,29 @@ impl Ranking {
     /// Per thread, the rank of the variant of each of its cases, counted from 1. All variants have to be ranked.
     ///
     /// # Errors
-    /// INTERNAL where one is not.
-    pub fn of_cases(&self, variants: &Merged) -> Result<Vec<Vec<u32>>> {
+    /// INTERNAL where one is not; IO.
+    pub fn of_cases(&self, variants: &Merged<'_>) -> Result<Vec<Vec<u32>>> {
         let mut ranks: Vec<Vec<u32>> = variants.cases_of_threads.iter().map(|&cases| vec![0; cases as usize]).collect();
-        for (first, part) in variants.parts() {
-            for (ranks, followers) in ranks.iter_mut().zip(&part.followers) {
-                for (&case, number) in followers.cases.iter().zip(&followers.numbers) {
-                    let rank = self.of(first + number).map(|rank| rank as u32 + 1);
-                    ranks[case as usize] = rank.ok_or_else(|| Error::internal("a variant has no rank"))?;
-                }
-            }
+        for part in 0..variants.parts() {
+            self.each_case(variants, part, |thread, case, rank| ranks[thread][case as usize] = rank)?;
         }
         Ok(ranks)
+    }
+
+    /// Hands out the cases that follow the variants of a part: the thread, the case's number there, and the variant's
+    /// rank, counted from 1. All variants have to be ranked.
+    ///
+    /// # Errors
+    /// INTERNAL where one is not; IO.
+    pub fn each_case(&self, variants: &Merged<'_>, part: usize, mut take: impl FnMut(usize, u32, u32)) -> Result<()> {
+        let (first, _) = variants.part(part);
+        variants.each_followers(part, |thread, followers| {
+            for (&case, number) in followers.cases.iter().zip(&followers.numbers) {
+                let rank = self.of(first + number).map(|rank| rank as u32 + 1);
+                take(thread, case, rank.ok_or_else(|| Error::internal("a variant has no rank"))?);
+            }
+            Ok(())
+        })
     }
 }
 
@@ -69,7 +84,12 @@ struct Candidate {
 const RUN: usize = 16 * 1024;
 
 /// The candidates in order, by a merge sort on all threads.
-fn sorted(candidates: Vec<(u64, u32)>, variants: &Merged, label_order: &[u32], context: &Context) -> Result<Vec<u32>> {
+fn sorted(
+    candidates: Vec<(u64, u32)>,
+    variants: &Merged<'_>,
+    label_order: &[u32],
+    context: &Context,
+) -> Result<Vec<u32>> {
     let bits = u64::BITS - (label_order.len() as u64).leading_zeros();
     let compare = |a: &Candidate, b: &Candidate| {
         let all_labels = || by_labels(variants.sequence(a.number), variants.sequence(b.number), label_order);
@@ -127,7 +147,7 @@ fn prefix(sequence: &[u8], label_order: &[u32], bits: u32) -> u64 {
 }
 
 /// All variants with at least as many cases as the `wanted`-th: labels need to be compared among these only.
-fn candidates(variants: &Merged, wanted: usize) -> Vec<(u64, u32)> {
+fn candidates(variants: &Merged<'_>, wanted: usize) -> Vec<(u64, u32)> {
     let all = || variants.all_cases().zip(0u32..);
     if wanted == 0 {
         return Vec::new();
@@ -140,7 +160,7 @@ fn candidates(variants: &Merged, wanted: usize) -> Vec<(u64, u32)> {
 }
 
 /// A number of cases that `wanted` variants or more have, close to the largest such.
-fn at_least(variants: &Merged, wanted: usize) -> u64 {
+fn at_least(variants: &Merged<'_>, wanted: usize) -> u64 {
     // Most variants have few cases, so counting how many have one, two, three ... cases finds it in one go.
     const MANY: usize = 4096;
     let mut counts = vec![0usize; MANY + 1];

@@ -115,6 +115,12 @@ impl Sequences {
         own
     }
 
+    /// The number here of sequence `number` of `other`, if it is known. All must be counted.
+    pub fn number_of(&self, other: &Sequences, number: u32) -> Option<u32> {
+        let (hash, _) = other.head(other.offsets[number as usize] as usize);
+        self.find(hash, other.get(number)).1
+    }
+
     /// Appends all that is counted, to be read by [`Sequences::read`].
     pub fn write(&self, bytes: &mut Vec<u8>) {
         bytes.extend_from_slice(&(self.len() as u64).to_le_bytes());

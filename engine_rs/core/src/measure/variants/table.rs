@@ -6,10 +6,9 @@ use arrow_array::builder::{ListBuilder, StringBuilder, UInt32Builder};
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Field};
 
-use super::distinct::MergedPart;
 use super::sequences::read_codes;
 use super::{Merged, Ranking};
-use crate::context::Context;
+use crate::context::{Context, Step};
 use crate::error::Result;
 use crate::measure::columns::{batch, counts};
 use crate::measure::statistics::{Description, float_field, floats, mean_s, percentiles};
@@ -21,15 +20,18 @@ use crate::workers;
 /// The variants table.
 ///
 /// # Errors
-/// CANCELLED.
+/// CANCELLED; MEMORY_LIMIT; IO.
 pub fn table(
-    variants: &Merged,
+    variants: &Merged<'_>,
     ranking: &Ranking,
     names: &[String],
     asked: &Asked,
     unit: Unit,
     context: &Context,
 ) -> Result<RecordBatch> {
+    let label_bytes = label_bytes(names);
+    let bytes = ranking.order.iter().map(|&number| bytes_of(variants.sequence(number), &label_bytes)).sum();
+    let _reserved = context.reserve_for_now(Step::Variants, bytes)?;
     let described = describe(variants, ranking, asked, unit, context)?;
     let total: u64 = variants.cases_of_threads.iter().sum();
     let mut paths = ListBuilder::new(StringBuilder::new());
@@ -65,30 +67,42 @@ pub fn table(
     batch(columns)
 }
 
+/// Bytes that an event takes in the table, by its code.
+pub fn label_bytes(names: &[String]) -> Vec<u64> {
+    names.iter().map(|name| (name.len() + size_of::<i32>()) as u64).collect()
+}
+
+/// Bytes of a variant in the table.
+pub fn bytes_of(sequence: &[u8], label_bytes: &[u64]) -> u64 {
+    /// Of the columns besides the labels.
+    const ROW: u64 = 100;
+    ROW + read_codes(sequence).map(|code| label_bytes[code as usize]).sum::<u64>()
+}
+
 /// Describes the case durations of every ranked variant.
 fn describe(
-    variants: &Merged,
+    variants: &Merged<'_>,
     ranking: &Ranking,
     asked: &Asked,
     unit: Unit,
     context: &Context,
 ) -> Result<Vec<Description>> {
-    let parts: Vec<(u32, &MergedPart)> = variants.parts().collect();
-    let described = workers::for_each_with(context, parts.len(), Ranks::default, |space, i| {
-        let (first, part) = parts[i];
+    let described = workers::for_each_with(context, variants.parts(), Ranks::default, |space, part| {
+        let (first, sequences) = variants.part(part);
         // Where the durations of each ranked variant of the part begin; the others are left out.
         let mut ranks = Vec::new();
-        let mut cursors = vec![usize::MAX; part.sequences.len()];
+        let mut cursors = vec![usize::MAX; sequences.len()];
         let mut total = 0usize;
         for (number, cursor) in cursors.iter_mut().enumerate() {
             if let Some(rank) = ranking.of(first + number as u32) {
                 ranks.push((rank, total));
                 *cursor = total;
-                total += part.sequences.cases[number] as usize;
+                total += sequences.cases[number] as usize;
             }
         }
+        let _reserved = context.reserve_for_now(Step::Variants, (total * size_of::<i64>()) as u64)?;
         let mut gathered = vec![0i64; total];
-        for followers in &part.followers {
+        variants.each_followers(part, |_, followers| {
             for (&number, &duration) in followers.numbers.iter().zip(&followers.durations) {
                 let cursor = &mut cursors[number as usize];
                 if *cursor != usize::MAX {
@@ -96,7 +110,8 @@ fn describe(
                     *cursor += 1;
                 }
             }
-        }
+            Ok(())
+        })?;
         let ends = ranks.iter().skip(1).map(|&(_, from)| from).chain([total]);
         let describe = |(&(rank, from), end): (&(usize, usize), usize)| {
             (rank, Description::of(&[&gathered[from..end]], asked, unit, space))
