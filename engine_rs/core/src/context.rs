@@ -9,6 +9,7 @@ use serde::Deserialize;
 use crate::error::{Error, Result};
 use crate::memory::Budget;
 use crate::spill::Spill;
+use crate::turns::{Turn, Turns};
 
 /// A number computed per case by the embedder, over batches of whole cases. Called from several threads at once.
 pub trait CaseMetric: Send + Sync {
@@ -60,23 +61,29 @@ impl Phase {
 pub enum Step {
     /// Events put aside by partition.
     Partitions,
+    /// Events that cannot be split further, since they are of one case.
+    Case,
     /// What the measures keep.
     Measures,
 }
 
 impl Step {
-    fn name(self) -> &'static str {
+    /// What an error calls it.
+    pub fn name(self) -> &'static str {
         match self {
             Step::Partitions => "the partitions",
+            Step::Case => "the largest case",
             Step::Measures => "the measures",
         }
     }
 
     /// How many times as much the rest of the run may come to need. Partitions are followed by measures, which keep up
-    /// to as many bytes of an event again; new variants and edges come unevenly.
+    /// to as many bytes of an event again; new variants and edges come unevenly. The largest case comes before others,
+    /// and what measures may keep meanwhile is a share of the limit.
     fn room(self) -> f64 {
         match self {
             Step::Partitions => 2.5,
+            Step::Case => 1.25,
             Step::Measures => 1.5,
         }
     }
@@ -120,18 +127,6 @@ impl Drop for Account<'_> {
     }
 }
 
-/// Bytes that are given back when this goes.
-pub struct Reserved<'a> {
-    memory: &'a Budget,
-    bytes: u64,
-}
-
-impl Drop for Reserved<'_> {
-    fn drop(&mut self) {
-        self.memory.release(self.bytes);
-    }
-}
-
 /// How far a run is: `rows_done` of `rows_total` (0 = not known) in `phase`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
@@ -172,6 +167,7 @@ pub struct Context {
     batch_rows: usize,
     memory: Budget,
     spill: Option<Spill>,
+    turns: Turns,
     cancelled: AtomicBool,
     meter: Meter,
     metrics: Mutex<Vec<(String, Arc<dyn CaseMetric>)>>,
@@ -202,6 +198,7 @@ impl Context {
             batch_rows: options.batch_rows.unwrap_or(DEFAULT_BATCH_ROWS).min(1 << 24),
             memory: Budget::new(options.memory_limit_bytes),
             spill: options.spill_dir.map(|dir| Spill::new(dir, options.spill_limit_bytes)),
+            turns: Turns::default(),
             cancelled: AtomicBool::new(false),
             meter: Meter::default(),
             metrics: Mutex::new(Vec::new()),
@@ -278,13 +275,15 @@ impl Context {
     }
 
     /// As [`Context::reserve`], for something that is needed only for a while, whatever the number of rows: it is given
-    /// back when what is returned goes.
+    /// back when what is returned goes, and whoever else wants some waits for that. A thread must not take some while it
+    /// holds some.
     ///
     /// # Errors
-    /// MEMORY_LIMIT, with a limit that is likely to do.
-    pub fn reserve_for_now(&self, step: Step, bytes: u64) -> Result<Reserved<'_>> {
-        self.memory.reserve(step.name(), bytes, |used| (used as f64 * step.room()) as u64)?;
-        Ok(Reserved { memory: &self.memory, bytes })
+    /// MEMORY_LIMIT where it does not fit even alone, with a limit that is likely to do; CANCELLED.
+    pub fn reserve_in_turn(&self, step: Step, bytes: u64) -> Result<Turn<'_>> {
+        let whole = |used: u64| (used as f64 * step.room()).ceil() as u64;
+        let take = || self.memory.reserve(step.name(), bytes, whole);
+        self.turns.reserve(&self.memory, bytes, take, || self.check_cancelled())
     }
 
     /// Enters a phase of `total` rows (0 = not known).

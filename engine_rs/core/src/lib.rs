@@ -9,6 +9,7 @@ pub mod hash;
 pub mod memory;
 pub mod spill;
 pub mod stats;
+pub mod turns;
 pub mod units;
 pub mod workers;
 

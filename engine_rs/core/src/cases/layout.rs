@@ -264,7 +264,7 @@ pub fn has_duplicates(keys: &[Keys<'_>], context: &Context) -> Result<bool> {
     let found = workers::for_each(context, KEY_PARTS, |part| {
         // Loaded, and in a table that is between a quarter and half full.
         let bytes = keys.iter().map(|keys| keys.bytes_aside(part)).sum::<u64>() * 5;
-        let _reserved = context.reserve_for_now(Step::Measures, bytes)?;
+        let _reserved = context.reserve_in_turn(Step::Measures, bytes)?;
         let loaded = keys.iter().map(|keys| keys.load(part)).collect::<Result<Vec<_>>>()?.concat();
         let held = keys.iter().map(|keys| keys.parts[part].as_slice());
         let blocks: Vec<&[u64]> = held.chain(loaded.iter().map(|block| &block[..])).collect();
@@ -339,7 +339,7 @@ mod tests {
             has_duplicates(&lists.iter().map(keys).collect::<Vec<_>>(), context).unwrap()
         });
         assert_eq!(found[0], found[1]);
-        assert!(lists.concat().len() < 10_000 || short.spill().unwrap().used_bytes() > 0);
+        assert!(lists.concat().len() < 10_000 || short.spill().unwrap().written_bytes() > 0);
         found[0]
     }
 

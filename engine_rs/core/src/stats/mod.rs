@@ -4,3 +4,4 @@ pub mod moments;
 pub mod quantile;
 pub mod ranks;
 pub mod sieve;
+pub mod sorting;

@@ -55,7 +55,7 @@ impl Merged {
                 return merge(threads, keep);
             }
             let bytes = asides.iter().map(|aside| aside.bytes(part)).sum::<u64>() * LOADED;
-            let _reserved = context.reserve_for_now(Step::Measures, bytes)?;
+            let _reserved = context.reserve_in_turn(Step::Measures, bytes)?;
             for aside in &asides {
                 threads.extend(aside.load(part)?);
             }
