@@ -102,6 +102,11 @@ impl<'a> Account<'a> {
         Account { context, step, bytes: 0 }
     }
 
+    /// The run that it is of.
+    pub fn context(&self) -> &'a Context {
+        self.context
+    }
+
     /// Bytes held now.
     pub fn bytes(&self) -> u64 {
         self.bytes

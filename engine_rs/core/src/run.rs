@@ -234,7 +234,8 @@ impl Run<'_> {
                 .map(|chunk| chunk.piece(partition).size_bytes())
                 .sum()
         });
-        let largest = largest.max().unwrap_or(0usize) as u64;
+        // It matters, and they are few, only where there is a limit.
+        let largest = if memory_is_short { largest.max().unwrap_or(0usize) as u64 } else { 0 };
         if splitters.iter().any(|splitter| splitter.writer.is_some()) || !memory.fits(largest * ASSEMBLED) {
             // The measures will want the room.
             splitters.iter_mut().try_for_each(Splitter::put_aside)?;
@@ -513,3 +514,6 @@ impl Sink for Splitter<'_> {
 
     fn end(&mut self) {}
 }
+
+#[cfg(test)]
+mod tests;

@@ -158,8 +158,9 @@ pub fn finish(folds: Vec<Folds<'_>>, gaps: Gaps, with: &Tables<'_>) -> Result<Ve
     }
     if plan.cases {
         let variants = variants.as_ref().ok_or_else(|| Error::internal("cases need variants"))?;
-        let ranks = Ranking::new(variants, None, &label_order, with.context)?.of_cases(variants)?;
-        let cases = CasesTable::new(std::mem::take(&mut parts.cases), ranks, metrics, with.types.clone());
+        let ranks = Ranking::new(variants, None, &label_order, with.context)?.of_cases(variants, with.context)?;
+        let cases =
+            CasesTable::new(std::mem::take(&mut parts.cases), ranks, metrics, with.types.clone(), with.context)?;
         tables.push(("cases", Table::Cases(Arc::new(cases))));
     }
     Ok(tables)

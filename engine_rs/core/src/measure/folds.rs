@@ -76,18 +76,23 @@ fn aside<'a>(plan: &Plan, context: &'a Context) -> Option<variants::Aside<'a>> {
         return None;
     }
     let quota_bytes = context.memory().limit_bytes()? / VARIANTS_SHARE / context.threads() as u64;
-    Some(variants::Aside::new(context.spill()?, quota_bytes))
+    Some(variants::Aside::new(context.spill()?, quota_bytes, context))
 }
 
 impl Fold for Folds<'_> {
     fn fold(&mut self, batch: &CaseBatch<'_>) -> Result<()> {
+        // A single case may have any number of events.
+        let context = self.account.context();
         self.overview.fold(batch, self.with_ties)?;
         if let Some(activities) = &mut self.activities {
+            context.check_cancelled()?;
             activities.fold(batch);
         }
+        context.check_cancelled()?;
         if let Some(dfg) = &mut self.dfg {
             dfg.fold(batch)?;
         }
+        context.check_cancelled()?;
         if let Some(variants) = &mut self.variants {
             variants.fold(batch)?;
         }

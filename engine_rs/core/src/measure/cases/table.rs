@@ -10,8 +10,11 @@ use arrow_cast::cast;
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 
 use super::State;
+use crate::context::Context;
+use crate::error;
 use crate::log::roles::EventTypes;
 use crate::log::time::is_text;
+use crate::stats::sorting;
 use crate::units::ratio;
 
 /// Everything that the rows of `cases` are made of.
@@ -31,17 +34,22 @@ const BATCH_ROWS: usize = 64 * 1024;
 
 impl CasesTable {
     /// Puts the cases of all threads in input order.
+    ///
+    /// # Errors
+    /// CANCELLED.
     pub fn new(
         states: Vec<State>,
         ranks: Vec<Vec<u32>>,
         metrics: Vec<(String, Vec<Vec<f64>>)>,
         types: EventTypes,
-    ) -> CasesTable {
+        context: &Context,
+    ) -> error::Result<CasesTable> {
         let mut rows: Vec<(u32, u32)> = Vec::with_capacity(states.iter().map(|state| state.order.len()).sum());
         for (thread, state) in states.iter().enumerate() {
             rows.extend((0..state.order.len() as u32).map(|case| (thread as u32, case)));
         }
-        rows.sort_unstable_by_key(|&(thread, case)| states[thread as usize].order[case as usize]);
+        let order = |&(thread, case): &(u32, u32)| states[thread as usize].order[case as usize];
+        sorting::sort_by(&mut rows, |a, b| order(a).cmp(&order(b)), || context.check_cancelled())?;
         let mut fields = vec![
             types.case_field(),
             Field::new("events", DataType::UInt32, false),
@@ -52,7 +60,7 @@ impl CasesTable {
         ];
         fields.extend(metrics.iter().map(|(name, _)| Field::new(name, DataType::Float64, true)));
         let schema = Arc::new(Schema::new(fields));
-        CasesTable { states, ranks, metrics, rows, types, schema }
+        Ok(CasesTable { states, ranks, metrics, rows, types, schema })
     }
 
     /// A stream over all rows.

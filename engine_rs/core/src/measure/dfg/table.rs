@@ -13,6 +13,7 @@ use crate::measure::columns::{batch, counts, labels};
 use crate::measure::statistics::{Description, Sieved, float_field, floats, spread};
 use crate::stats::quantile::Percentile;
 use crate::stats::sieve::Sieve;
+use crate::stats::sorting;
 use crate::units::{Unit, ratio};
 use crate::workers;
 
@@ -62,7 +63,7 @@ pub fn finish(states: Vec<State>, asked: &[Percentile], unit: Unit, context: &Co
         let state = cells[i].lock().unwrap_or_else(PoisonError::into_inner).take();
         let mut state = state.ok_or_else(|| Error::internal("a state was taken twice"))?;
         let mut order: Vec<_> = state.table.pairs().iter().copied().zip(0u32..).collect();
-        order.sort_unstable();
+        sorting::sort_by(&mut order, Ord::cmp, || context.check_cancelled())?;
         Ok(Ordered { order, edges: state.take_edges() })
     })?;
     // Pairs in ranges, cut where the longest list has as many edges as a thread takes at once.
@@ -161,7 +162,7 @@ pub fn table(edges: &[Edge], with: &Rows<'_>, context: &Context) -> Result<Recor
         .zip(0..)
         .map(|(edge, i)| (std::cmp::Reverse(edge.count), place(edge.source), place(edge.target), i))
         .collect();
-    order.sort_unstable();
+    sorting::sort_by(&mut order, Ord::cmp, || context.check_cancelled())?;
     let chunks: Vec<_> = if order.is_empty() { vec![&order[..]] } else { order.chunks(ROWS).collect() };
     let batches = workers::for_each(context, chunks.len(), |i| {
         rows(chunks[i].iter().map(|&(_, _, _, edge)| &edges[edge as usize]).collect(), with)

@@ -15,6 +15,9 @@ pub struct Ranking {
     ranks: Vec<u32>,
 }
 
+/// Variants whose ranks are written down between two looks at the cancel flag.
+const LOOK: usize = 1 << 20;
+
 /// Not among the ranked.
 const UNRANKED: u32 = u32::MAX;
 
@@ -28,7 +31,10 @@ impl Ranking {
         let mut order = sorted(candidates(variants, wanted), variants, label_order, context)?;
         order.truncate(wanted);
         let mut ranks = vec![UNRANKED; variants.count()];
-        order.iter().enumerate().for_each(|(rank, &number)| ranks[number as usize] = rank as u32);
+        for (order, first) in order.chunks(LOOK).zip((0u32..).step_by(LOOK)) {
+            context.check_cancelled()?;
+            order.iter().zip(first..).for_each(|(&number, rank)| ranks[number as usize] = rank);
+        }
         Ok(Ranking { order, ranks })
     }
 
@@ -42,11 +48,12 @@ impl Ranking {
     /// Per thread, the rank of the variant of each of its cases, counted from 1. All variants have to be ranked.
     ///
     /// # Errors
-    /// INTERNAL where one is not.
-    pub fn of_cases(&self, variants: &Merged) -> Result<Vec<Vec<u32>>> {
+    /// INTERNAL where one is not; CANCELLED.
+    pub fn of_cases(&self, variants: &Merged, context: &Context) -> Result<Vec<Vec<u32>>> {
         let mut ranks: Vec<Vec<u32>> = variants.cases_of_threads.iter().map(|&cases| vec![0; cases as usize]).collect();
         for (first, part) in variants.parts() {
             for (ranks, followers) in ranks.iter_mut().zip(&part.followers) {
+                context.check_cancelled()?;
                 for (&case, number) in followers.cases.iter().zip(&followers.numbers) {
                     let rank = self.of(first + number).map(|rank| rank as u32 + 1);
                     ranks[case as usize] = rank.ok_or_else(|| Error::internal("a variant has no rank"))?;
@@ -91,6 +98,7 @@ fn sorted(candidates: Vec<(u64, u32)>, variants: &Merged, label_order: &[u32], c
             rest => Ok(rest.concat()),
         })?;
     }
+    context.check_cancelled()?;
     Ok(runs.into_iter().flatten().map(|candidate| candidate.number).collect())
 }
 
