@@ -22,7 +22,7 @@ PACKAGE = ROOT / "pycjm"
 CORE_FLOORS = [
     {"error"},
     {"units", "memory", "hash"},
-    {"spill"},
+    {"spill", "turns"},
     {"context", "stats"},
     {"workers"},
     {"log"},

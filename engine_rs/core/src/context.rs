@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::machine;
 use crate::memory::Budget;
 use crate::spill::Spill;
+use crate::turns::{Turn, Turns};
 
 /// A number computed per case by the embedder, over batches of whole cases. Called from several threads at once.
 pub trait CaseMetric: Send + Sync {
@@ -70,6 +71,8 @@ impl Phase {
 pub enum Step {
     /// Events put aside by partition.
     Partitions,
+    /// Events that cannot be split further, since they are of one case.
+    Case,
     /// What the measures keep.
     Measures,
     /// The distinct variants, where all of them are ranked or listed.
@@ -79,9 +82,11 @@ pub enum Step {
 }
 
 impl Step {
-    fn name(self) -> &'static str {
+    /// What an error calls it.
+    pub fn name(self) -> &'static str {
         match self {
             Step::Partitions => "the partitions",
+            Step::Case => "the largest case",
             Step::Measures => "the measures",
             Step::Variants => "ranking all variants",
             Step::Cases => "the cases and their metrics",
@@ -89,10 +94,12 @@ impl Step {
     }
 
     /// How many times as much the rest of the run may come to need. Partitions are followed by measures, which keep up
-    /// to as many bytes of an event again; new variants and edges come unevenly.
+    /// to as many bytes of an event again; new variants and edges come unevenly. The largest case comes before others,
+    /// and what measures may keep meanwhile is a share of the limit.
     fn room(self) -> f64 {
         match self {
             Step::Partitions => 2.5,
+            Step::Case => 1.25,
             Step::Measures | Step::Variants | Step::Cases => 1.5,
         }
     }
@@ -109,6 +116,11 @@ impl<'a> Account<'a> {
     /// An account of nothing yet, for `step`.
     pub fn new(context: &'a Context, step: Step) -> Account<'a> {
         Account { context, step, bytes: 0 }
+    }
+
+    /// The run that it is of.
+    pub fn context(&self) -> &'a Context {
+        self.context
     }
 
     /// Bytes held now.
@@ -248,6 +260,7 @@ pub struct Context {
     memory: Budget,
     limit_from: Option<LimitFrom>,
     spill: Option<Spill>,
+    turns: Turns,
     cancelled: AtomicBool,
     meter: Meter,
     metrics: Mutex<Vec<(String, Arc<dyn CaseMetric>)>>,
@@ -280,6 +293,7 @@ impl Context {
             memory: Budget::new(limit.map(|(bytes, _)| bytes)),
             limit_from: limit.map(|(_, from)| from),
             spill: options.spill_dir.map(|dir| Spill::new(dir, options.spill_limit_bytes)),
+            turns: Turns::default(),
             cancelled: AtomicBool::new(false),
             meter: Meter::default(),
             metrics: Mutex::new(Vec::new()),
@@ -374,6 +388,17 @@ impl Context {
     pub fn reserve_for_now(&self, step: Step, bytes: u64) -> Result<Reserved<'_>> {
         self.memory.reserve(step.name(), bytes, |used| (used as f64 * step.room()) as u64)?;
         Ok(Reserved { memory: &self.memory, bytes })
+    }
+
+    /// As [`Context::reserve_for_now`], and whoever else wants some waits for that. A thread must not take some while it
+    /// holds some.
+    ///
+    /// # Errors
+    /// MEMORY_LIMIT where it does not fit even alone, with a limit that is likely to do; CANCELLED.
+    pub fn reserve_in_turn(&self, step: Step, bytes: u64) -> Result<Turn<'_>> {
+        let whole = |used: u64| (used as f64 * step.room()).ceil() as u64;
+        let take = || self.memory.reserve(step.name(), bytes, whole);
+        self.turns.reserve(&self.memory, bytes, take, || self.check_cancelled())
     }
 
     /// MEMORY_LIMIT for `step`, where `needed` bytes would do.

@@ -124,6 +124,12 @@ impl Error {
         self
     }
 
+    /// Whether it is the memory limit that was too small for `step`.
+    pub fn is_short_of(&self, step: &str) -> bool {
+        let named = self.details.get("step").and_then(Value::as_str) == Some(step);
+        self.kind == ErrorKind::MemoryLimit && named
+    }
+
     /// What kind of error it is.
     pub fn kind(&self) -> ErrorKind {
         self.kind

@@ -10,6 +10,7 @@ pub mod machine;
 pub mod memory;
 pub mod spill;
 pub mod stats;
+pub mod turns;
 pub mod units;
 pub mod workers;
 

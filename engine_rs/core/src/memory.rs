@@ -27,9 +27,11 @@ impl Budget {
     /// # Errors
     /// MEMORY_LIMIT, naming the step, and as a limit what `whole` makes of the bytes that are needed up to now.
     pub fn reserve(&self, step: &'static str, bytes: u64, whole: impl FnOnce(u64) -> u64) -> Result<()> {
-        let used = self.used_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        if used > self.limit_bytes {
-            self.used_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        // At once, or what is refused here might make others fail meanwhile.
+        let take = |used: u64| used.checked_add(bytes).filter(|&used| used <= self.limit_bytes);
+        let before = self.used_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
+        let used = before.unwrap_or_else(|used| used).saturating_add(bytes);
+        if before.is_err() {
             return Err(self.too_small(step, whole(used)));
         }
         self.peak_bytes.fetch_max(used, Ordering::Relaxed);
@@ -46,6 +48,11 @@ impl Budget {
             .with("step", step)
             .with("limit_bytes", self.limit_bytes)
             .with("needed_bytes", needed)
+    }
+
+    /// Whether `bytes` more would fit now.
+    pub fn fits(&self, bytes: u64) -> bool {
+        self.used_bytes().saturating_add(bytes) <= self.limit_bytes
     }
 
     /// The ceiling, if there is one.

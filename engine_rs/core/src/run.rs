@@ -1,18 +1,18 @@
 //! How is a plan answered? One reading of the log, folds on every thread, then tables.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use arrow_array::{RecordBatchIterator, RecordBatchReader};
 use serde_json::json;
 
-use crate::cases::aside::{Aside, Loaded};
+use crate::cases::aside::{Aside, AsideWriter};
 use crate::cases::batch::Fold;
 use crate::cases::grouped::{Edges, Grouper, stitch};
 use crate::cases::layout::{Keys, Layout, Summary, ascends, decide, has_duplicates, looks_grouped, run_starts};
-use crate::cases::partition::{Assembler, Chunk, Partitioner, Partitioning, Piece};
-
+use crate::cases::partition::{Assembler, Chunk, Partitioner, Partitioning};
+use crate::cases::partitions::{ASSEMBLED, Partitions};
 use crate::context::{Account, Context, LimitFrom, Phase, Step};
 use crate::error::{Error, Result, guarded};
 use crate::log::encode::{Encoded, Encoder, Labels};
@@ -22,7 +22,6 @@ use crate::log::{Log, dropped_json};
 use crate::measure::folds::{Folds, SecondLook, gaps_quota};
 use crate::measure::{dfg, durations};
 use crate::plan::{MEASURES, Plan};
-use crate::spill::Spill;
 use crate::stats::asked::Asked;
 use crate::tables::{Gaps, Table, Tables, finish};
 use crate::workers::{self, FirstError};
@@ -114,42 +113,6 @@ struct Looks {
     row_bytes: Option<u64>,
 }
 
-/// The rows of a log, put aside by partition.
-struct Partitions<'a> {
-    context: &'a Context,
-    chunks: Vec<Chunk>,
-    /// Chunks that were brought together.
-    asides: Vec<Aside<'a>>,
-    /// What they hold in memory, by the thread that read them.
-    accounts: Vec<Account<'a>>,
-    partitioning: Partitioning,
-    /// Whether rows are in the order of time.
-    ascending: bool,
-    rows: u64,
-}
-
-/// Bytes of space to bring an event's together with those of its case, in proportion to those put aside.
-const ASSEMBLED: u64 = 2;
-
-impl<'a> Partitions<'a> {
-    fn new(partitioning: Partitioning, context: &'a Context) -> Partitions<'a> {
-        let (chunks, asides, accounts) = (Vec::new(), Vec::new(), Vec::new());
-        Partitions { context, chunks, asides, accounts, partitioning, ascending: false, rows: 0 }
-    }
-
-    /// Folds the cases of a partition; returns (events, cases).
-    fn fold(&self, partition: usize, assembler: &mut Assembler, fold: &mut impl Fold) -> Result<(u64, u64)> {
-        let of_asides = self.asides.iter().filter(|aside| aside.has(partition));
-        let bytes = of_asides.clone().map(|aside| aside.bytes_to_load(partition)).sum::<u64>() * (1 + ASSEMBLED);
-        let _reserved = self.context.reserve_for_now(Step::Partitions, bytes)?;
-        let loaded = of_asides.map(|aside| aside.load(partition)).collect::<Result<Vec<_>>>()?;
-        let of_chunks = self.chunks.iter().map(|chunk| chunk.piece(partition));
-        let mut pieces: Vec<Piece<'_>> = of_chunks.chain(loaded.iter().flat_map(Loaded::pieces)).collect();
-        pieces.sort_by_key(|piece| piece.first_order);
-        assembler.assemble(&pieces, self.ascending, fold)
-    }
-}
-
 impl Run<'_> {
     fn answer(self) -> Result<MiningResult> {
         self.context.check_cancelled()?;
@@ -166,7 +129,7 @@ impl Run<'_> {
             folded = Some(self.read_partitioned(row_bytes)?);
         }
         let Folded { mut folds, layout, partitions } = folded.ok_or_else(|| Error::internal("no reading was made"))?;
-        let n_partitions = partitions.as_ref().map(|partitions| partitions.partitioning.count());
+        let n_partitions = partitions.as_ref().map(|partitions| partitions.count());
         let (gaps, looks) = self.gaps(&mut folds, partitions)?;
         self.log.note_dropped(self.nulls.rows());
         let rows = folds.iter().map(|folds| folds.overview.events).sum::<u64>();
@@ -197,7 +160,7 @@ impl Run<'_> {
             "peak_reserved_bytes": self.context.memory().peak_bytes(),
             "memory_limit_bytes": self.context.memory().limit_bytes(),
             "memory_limit_from": self.context.limit_from().map(LimitFrom::name),
-            "spilled_bytes": self.context.spill().map_or(0, |spill| spill.used_bytes()),
+            "spilled_bytes": self.context.spill().map_or(0, |spill| spill.written_bytes()),
         });
         Ok(MiningResult { tables, info })
     }
@@ -245,7 +208,15 @@ impl Run<'_> {
 
     /// The reading for rows of a case lying together; none if they turn out not to.
     fn read_grouped(&self) -> Result<Option<Folded<'_>>> {
-        let (folds, keys) = self.fold_grouped(&self.nulls, || self.new_folds(), || Keys::new(self.context))?;
+        let read = self.fold_grouped(&self.nulls, || self.new_folds(), || Keys::new(self.context));
+        let (folds, keys) = match read {
+            // A case too long to be held while it is read: on disk its size is known before it is loaded.
+            Err(error) if self.context.spill().is_some() && error.is_short_of(Step::Case.name()) => {
+                self.nulls.reset();
+                return Ok(None);
+            }
+            read => read?,
+        };
         let found = self.timed(Phase::Checking.name(), || {
             self.context.enter(Phase::Checking, 0);
             has_duplicates(&keys, self.context)
@@ -259,20 +230,22 @@ impl Run<'_> {
 
     /// Folds cases as they lie. Returns the folds of all threads and the keys of all cases.
     fn fold_grouped<'k, F: Fold>(
-        &self,
+        &'k self,
         nulls: &NullTally,
         fold: impl Fn() -> Result<F> + Sync,
         new_keys: impl Fn() -> Keys<'k> + Sync,
     ) -> Result<(Vec<F>, Vec<Keys<'k>>)> {
-        let groupers = self.read(Phase::Reading, nulls, || Ok(Grouper::new(fold()?, new_keys())))?;
+        let groupers = self.read(Phase::Reading, nulls, || Ok(Grouper::new(fold()?, new_keys(), self.context)))?;
         let (mut folds, mut keys, mut edges) = (Vec::new(), Vec::new(), Vec::<Edges>::new());
+        let mut accounts = Vec::new();
         for grouper in groupers {
+            accounts.push(grouper.account);
             folds.push(grouper.fold);
             keys.push(grouper.keys);
             edges.extend(grouper.edges);
         }
         let first = folds.first_mut().ok_or_else(|| Error::internal("no thread has read"))?;
-        keys.push(stitch(&mut edges, first, new_keys())?);
+        keys.push(stitch(&mut edges, first, new_keys(), self.context)?);
         Ok((folds, keys))
     }
 
@@ -282,7 +255,17 @@ impl Run<'_> {
         let partitioning = Partitioning::for_rows(self.log.source().rows(), memory_is_short);
         let splitter = || Ok(Splitter::new(partitioning, self.plan.cases, memory_is_short, self.context));
         let mut splitters = self.read(Phase::Partitioning, &self.nulls, splitter)?;
-        if splitters.iter().any(|splitter| splitter.has_spilled) {
+        let memory = self.context.memory();
+        let largest = (0..partitioning.count()).map(|partition| {
+            splitters
+                .iter()
+                .flat_map(|splitter| &splitter.chunks)
+                .map(|chunk| chunk.piece(partition).size_bytes())
+                .sum()
+        });
+        // It matters, and they are few, only where there is a limit.
+        let largest = if memory_is_short { largest.max().unwrap_or(0usize) as u64 } else { 0 };
+        if splitters.iter().any(|splitter| splitter.writer.is_some()) || !memory.fits(largest * ASSEMBLED) {
             // The measures will want the room.
             self.timed(Phase::Partitioning.name(), || splitters.iter_mut().try_for_each(Splitter::put_aside))?;
         }
@@ -292,6 +275,7 @@ impl Run<'_> {
             partitions.accounts.push(splitter.account);
             partitions.chunks.extend(splitter.chunks);
             partitions.asides.extend(splitter.asides);
+            partitions.asides.extend(splitter.writer.map(AsideWriter::finish));
             summaries.extend(splitter.summaries);
         }
         partitions.chunks.sort_by_key(|chunk| chunk.first_order);
@@ -329,21 +313,23 @@ impl Run<'_> {
     ) -> Result<(Vec<F>, u64)> {
         self.timed("mining", || {
             self.context.enter(Phase::Mining, partitions.rows);
-            self.context.enter_parts(partitions.partitioning.count() as u64);
-            let next = AtomicU64::new(0);
+            let (next, order) = (AtomicUsize::new(0), partitions.order());
+            self.context.enter_parts(order.len() as u64);
             let parts = workers::on_all(self.context, |_| {
                 let mut folds = fold()?;
                 let mut assembler = Assembler::default();
                 let mut cases = 0;
                 loop {
                     self.context.check_cancelled()?;
-                    let partition = next.fetch_add(1, Ordering::Relaxed) as usize;
-                    if partition >= partitions.partitioning.count() {
+                    let Some(&partition) = order.get(next.fetch_add(1, Ordering::Relaxed)) else {
                         return Ok((folds, cases));
+                    };
+                    let folded = partitions.fold(partition, &mut assembler, &mut folds);
+                    if folded.is_err() {
+                        // Nor need the others go on.
+                        next.store(order.len(), Ordering::Relaxed);
                     }
-                    let (events, found) = partitions.fold(partition, &mut assembler, &mut folds)?;
-                    cases += found;
-                    self.context.advance(events);
+                    cases += folded?.1;
                     self.context.advance_part();
                 }
             })?;
@@ -432,6 +418,13 @@ impl Run<'_> {
         })
     }
 
+    /// Rows that a thread encodes at once: few where memory is very short.
+    fn rows_at_once(&self) -> usize {
+        let limit_bytes = self.context.memory().limit_bytes().unwrap_or(u64::MAX);
+        let share = limit_bytes / self.context.threads() as u64 / ROW_SHARE_BYTES;
+        (share as usize).max(FEWEST_ROWS).min(self.context.batch_rows())
+    }
+
     fn read_task<S: Sink>(
         &self,
         task: Task,
@@ -443,9 +436,10 @@ impl Run<'_> {
         let mut row = task.first_row;
         for batch in task.batches {
             let batch = batch?;
-            for from in (0..batch.num_rows()).step_by(self.context.batch_rows()) {
+            let rows = self.rows_at_once();
+            for from in (0..batch.num_rows()).step_by(rows) {
                 self.context.check_cancelled()?;
-                let part = batch.slice(from, self.context.batch_rows().min(batch.num_rows() - from));
+                let part = batch.slice(from, rows.min(batch.num_rows() - from));
                 let events = normaliser.apply(&part, row, task.path.as_ref())?;
                 sink.push(&encoder.encode(&events, row)?)?;
                 row += part.num_rows() as u64;
@@ -456,6 +450,10 @@ impl Run<'_> {
         Ok(())
     }
 }
+
+/// A thread's part of the memory limit for each row that it encodes at once.
+const ROW_SHARE_BYTES: u64 = 256;
+const FEWEST_ROWS: usize = 1024;
 
 /// Takes in the encoded batches of one thread, task by task.
 trait Sink: Send {
@@ -487,7 +485,8 @@ struct Splitter<'a> {
     quota_bytes: u64,
     account: Account<'a>,
     asides: Vec<Aside<'a>>,
-    has_spilled: bool,
+    /// To the disk, once it is needed.
+    writer: Option<AsideWriter<'a>>,
     summaries: Vec<Summary>,
     starts: Vec<u32>,
     /// Whether chunks wait for the disk.
@@ -514,7 +513,7 @@ impl<'a> Splitter<'a> {
             quota_bytes: context.quota_bytes(CHUNKS_SHARE).unwrap_or(u64::MAX),
             account: Account::new(context, Step::Partitions),
             asides: Vec::new(),
-            has_spilled: false,
+            writer: None,
             summaries: Vec::new(),
             starts: Vec::new(),
             memory_is_short,
@@ -524,19 +523,26 @@ impl<'a> Splitter<'a> {
     /// Writes what is held to disk, if there is a place for it.
     fn put_aside(&mut self) -> Result<()> {
         let Some(spill) = self.context.spill() else { return Ok(()) };
-        self.asides.iter_mut().try_for_each(|aside| aside.move_to(spill))?;
-        self.bring_together(Some(spill))?;
-        self.has_spilled = true;
-        self.account.set(0)
+        if self.writer.is_none() {
+            self.writer = Some(AsideWriter::new(spill, self.context)?);
+        }
+        let Some(writer) = &mut self.writer else { return Ok(()) };
+        for aside in self.asides.drain(..) {
+            writer.write_aside(aside)?;
+        }
+        if !self.chunks.is_empty() {
+            self.chunks.sort_by_key(|chunk| chunk.first_order);
+            writer.write_chunks(&self.chunks, self.partitioner.partitions())?;
+            self.chunks = Vec::new();
+        }
+        self.account.set(writer.size_bytes() as u64)
     }
 
     /// Brings the chunks together by partition.
-    fn bring_together(&mut self, spill: Option<&'a Spill>) -> Result<()> {
-        if !self.chunks.is_empty() {
-            self.chunks.sort_by_key(|chunk| chunk.first_order);
-            self.asides.push(Aside::write(&self.chunks, self.partitioner.partitions(), spill, self.context)?);
-            self.chunks = Vec::new();
-        }
+    fn bring_together(&mut self) -> Result<()> {
+        self.chunks.sort_by_key(|chunk| chunk.first_order);
+        self.asides.push(Aside::in_memory(&self.chunks, self.partitioner.partitions(), self.context)?);
+        self.chunks = Vec::new();
         Ok(())
     }
 }
@@ -563,10 +569,13 @@ impl Sink for Splitter<'_> {
         self.chunks.push(chunk);
         let many = self.partitioner.partitions() >= MANY_PARTITIONS && !self.memory_is_short;
         if many && self.chunks.len() == CHUNKS_TOGETHER {
-            self.bring_together(None)?;
+            self.bring_together()?;
         }
         Ok(())
     }
 
     fn end(&mut self) {}
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,6 +20,9 @@ pub struct Spill {
     dir: PathBuf,
     limit_bytes: u64,
     used_bytes: AtomicU64,
+    written_bytes: AtomicU64,
+    #[cfg(test)]
+    faults: faults::Faults,
 }
 
 /// Where a block lies in its file.
@@ -30,7 +33,7 @@ pub struct Block {
     checksum: u64,
 }
 
-/// A file that is written block by block, by one thread, and then read by all.
+/// A file that is written block by block, by one thread, and then read by all. Its space is given back when it goes.
 pub struct SpillFile<'a> {
     spill: &'a Spill,
     file: File,
@@ -43,10 +46,27 @@ pub struct KeptFile {
     file: File,
 }
 
+/// What every block begins with: who wrote it, in which form.
+const MAGIC: [u8; 8] = *b"cjmspil1";
+
+/// Bytes of the magic, the length and the checksum before a block's own.
+const HEAD: usize = 24;
+
+/// What a file is called for the moment in which it has a name, where it cannot be made without one.
+#[cfg(unix)]
+const PREFIX: &str = "pycjm-spill-";
+
 impl Spill {
     /// A place for at most `limit_bytes` in `dir`.
     pub fn new(dir: impl Into<PathBuf>, limit_bytes: Option<u64>) -> Spill {
-        Spill { dir: dir.into(), limit_bytes: limit_bytes.unwrap_or(u64::MAX), used_bytes: AtomicU64::new(0) }
+        Spill {
+            dir: dir.into(),
+            limit_bytes: limit_bytes.unwrap_or(u64::MAX),
+            used_bytes: AtomicU64::new(0),
+            written_bytes: AtomicU64::new(0),
+            #[cfg(test)]
+            faults: faults::Faults::default(),
+        }
     }
 
     /// The directory.
@@ -54,23 +74,28 @@ impl Spill {
         &self.dir
     }
 
-    /// All that was ever written.
+    /// What its files hold now.
     pub fn used_bytes(&self) -> u64 {
         self.used_bytes.load(Ordering::Relaxed)
     }
 
-    /// A new file.
+    /// All that was ever written.
+    pub fn written_bytes(&self) -> u64 {
+        self.written_bytes.load(Ordering::Relaxed)
+    }
+
+    /// A new file, which nobody else can open.
     ///
     /// # Errors
     /// IO where the directory cannot be written to.
     pub fn file(&self) -> Result<SpillFile<'_>> {
-        let file = tempfile::tempfile_in(&self.dir).map_err(|error| self.failed("create a file in", &error))?;
+        let file = nameless(&self.dir).map_err(|error| Error::io("create a file in", &self.dir, &error))?;
         Ok(SpillFile { spill: self, file, end: 0 })
     }
 
     /// The same directory, for what is only read from now on.
     fn to_read(&self) -> Spill {
-        Spill { dir: self.dir.clone(), limit_bytes: self.limit_bytes, used_bytes: AtomicU64::new(self.used_bytes()) }
+        Spill::new(&self.dir, Some(self.limit_bytes))
     }
 
     fn reserve(&self, bytes: u64) -> Result<()> {
@@ -78,19 +103,45 @@ impl Spill {
         if used <= self.limit_bytes {
             return Ok(());
         }
+        self.used_bytes.fetch_sub(bytes, Ordering::Relaxed);
         let text = format!(
             "what does not fit into memory takes more than the {} bytes allowed in {}: {used} are needed by now; raise spill_limit or memory_limit",
             self.limit_bytes,
             self.dir.display()
         );
-        Err(Error::new(ErrorKind::Io, text)
+        let error = Error::new(ErrorKind::Io, text)
             .with("path", self.dir.display().to_string())
-            .with("limit_bytes", self.limit_bytes)
-            .with("needed_bytes", used))
+            .with("limit_bytes", self.limit_bytes);
+        Err(self.with_space(error, used))
     }
 
-    fn failed(&self, what: &str, error: &io::Error) -> Error {
-        Error::io(what, &self.dir, error)
+    /// The error with what is needed by now, and what is free where that is known.
+    fn with_space(&self, error: Error, needed: u64) -> Error {
+        let error = error.with("needed_bytes", needed);
+        match free_bytes(&self.dir) {
+            Some(free) => error.with("free_bytes", free),
+            None => error,
+        }
+    }
+
+    /// What `error` means, which has kept a block of `bytes` from being written.
+    fn unwritten(&self, bytes: u64, error: &io::Error) -> Error {
+        let full = [IoErrorKind::StorageFull, IoErrorKind::QuotaExceeded, IoErrorKind::FileTooLarge];
+        if !full.contains(&error.kind()) {
+            return Error::io("write what does not fit into memory to", &self.dir, error);
+        }
+        let needed = self.used_bytes() + bytes;
+        let free = free_bytes(&self.dir).map(|free| format!(" and {free} bytes are free")).unwrap_or_default();
+        let text = format!(
+            "cannot write what does not fit into memory to {}: {error}; {needed} bytes are needed there by now{free}: make room, or give another spill_dir or a larger memory_limit",
+            self.dir.display()
+        );
+        let known = Error::new(ErrorKind::Io, text).with("path", self.dir.display().to_string());
+        let known = match error.raw_os_error() {
+            Some(errno) => known.with("errno", errno),
+            None => known,
+        };
+        self.with_space(known, needed)
     }
 }
 
@@ -98,17 +149,28 @@ impl SpillFile<'_> {
     /// Appends a block.
     ///
     /// # Errors
-    /// IO, for a full disk with what was to be written, and beyond the ceiling.
+    /// IO, for a full disk with what was to be written, and beyond the ceiling. The file must not be used after that.
     pub fn write(&mut self, bytes: &[u8]) -> Result<Block> {
-        self.spill.reserve(bytes.len() as u64)?;
-        self.file.write_all(bytes).map_err(|error| {
-            let full = matches!(error.kind(), IoErrorKind::StorageFull | IoErrorKind::QuotaExceeded);
-            let failed = self.spill.failed("write what does not fit into memory to", &error);
-            if full { failed.with("needed_bytes", self.spill.used_bytes()) } else { failed }
-        })?;
         let block = Block { offset: self.end, bytes: bytes.len() as u64, checksum: hash::of_bytes(bytes) };
-        self.end += block.bytes;
+        self.spill.reserve(block.on_disk())?;
+        let written = self.write_all(&block.head()).and_then(|()| self.write_all(bytes));
+        if let Err(error) = written {
+            self.spill.used_bytes.fetch_sub(block.on_disk(), Ordering::Relaxed);
+            return Err(self.spill.unwritten(block.on_disk(), &error));
+        }
+        self.spill.written_bytes.fetch_add(block.on_disk(), Ordering::Relaxed);
+        self.end += block.on_disk();
         Ok(block)
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        #[cfg(test)]
+        if let Some(error) = self.spill.faults.write() {
+            // As a disk does it: some of it is there.
+            self.file.write_all(&bytes[..bytes.len() / 2])?;
+            return Err(error);
+        }
+        self.file.write_all(bytes)
     }
 
     /// Reads a block back.
@@ -120,16 +182,18 @@ impl SpillFile<'_> {
     }
 
     /// The file, to be read beyond the run that wrote it.
-    pub fn keep(self) -> KeptFile {
-        KeptFile { spill: self.spill.to_read(), file: self.file }
+    ///
+    /// # Errors
+    /// IO.
+    pub fn keep(self) -> Result<KeptFile> {
+        let file = self.file.try_clone().map_err(|error| Error::io("keep a file in", &self.spill.dir, &error))?;
+        Ok(KeptFile { spill: self.spill.to_read(), file })
     }
+}
 
-    #[cfg(test)]
-    fn damage(&self, offset: u64, byte: u8) {
-        use std::io::{Seek, SeekFrom};
-        let mut file = self.file.try_clone().unwrap();
-        file.seek(SeekFrom::Start(offset)).unwrap();
-        file.write_all(&[byte]).unwrap();
+impl Drop for SpillFile<'_> {
+    fn drop(&mut self) {
+        self.spill.used_bytes.fetch_sub(self.end, Ordering::Relaxed);
     }
 }
 
@@ -144,17 +208,26 @@ impl KeptFile {
 }
 
 fn read(spill: &Spill, file: &File, block: Block) -> Result<Buffer> {
-    let mut bytes = MutableBuffer::from_len_zeroed(block.bytes as usize);
-    read_at(file, bytes.as_slice_mut(), block.offset)
-        .map_err(|error| spill.failed("read what was put aside in", &error))?;
-    if hash::of_bytes(bytes.as_slice()) != block.checksum {
+    let mut bytes = MutableBuffer::from_len_zeroed(HEAD + block.bytes as usize);
+    read_whole(spill, file, bytes.as_slice_mut(), block.offset)
+        .map_err(|error| Error::io("read what was put aside in", &spill.dir, &error))?;
+    let (head, own) = bytes.as_slice().split_at(HEAD);
+    if head != block.head() || hash::of_bytes(own) != block.checksum {
         let text = format!(
             "what was put aside in {} came back changed: the disk or its driver is broken; use another spill_dir",
             spill.dir.display()
         );
         return Err(Error::new(ErrorKind::Io, text).with("path", spill.dir.display().to_string()));
     }
-    Ok(bytes.into())
+    Ok(Buffer::from(bytes).slice(HEAD))
+}
+
+#[cfg_attr(not(test), expect(unused_variables, reason = "only tests make reads fail"))]
+fn read_whole(spill: &Spill, file: &File, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+    read_at(file, bytes, offset)?;
+    #[cfg(test)]
+    spill.faults.read(bytes)?;
+    Ok(())
 }
 
 impl Block {
@@ -162,6 +235,70 @@ impl Block {
     pub fn bytes(self) -> u64 {
         self.bytes
     }
+
+    fn on_disk(self) -> u64 {
+        HEAD as u64 + self.bytes
+    }
+
+    fn head(self) -> [u8; HEAD] {
+        let mut head = [0; HEAD];
+        head[..8].copy_from_slice(&MAGIC);
+        head[8..16].copy_from_slice(&self.bytes.to_le_bytes());
+        head[16..].copy_from_slice(&self.checksum.to_le_bytes());
+        head
+    }
+}
+
+/// A file without a name, which only its owner may read.
+#[cfg(target_os = "linux")]
+fn nameless(dir: &Path) -> io::Result<File> {
+    use rustix::fs::{Mode, OFlags};
+    let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::EXCL | OFlags::CLOEXEC;
+    match rustix::fs::open(dir, flags, Mode::RUSR | Mode::WUSR) {
+        Ok(file) => Ok(file.into()),
+        // Some file systems cannot; and if it is something else, that comes up again.
+        Err(_) => unnamed(dir),
+    }
+}
+
+#[cfg(all(unix, not(target_os = "linux")))]
+fn nameless(dir: &Path) -> io::Result<File> {
+    unnamed(dir)
+}
+
+/// The system removes it when it is closed, however that happens.
+#[cfg(not(unix))]
+fn nameless(dir: &Path) -> io::Result<File> {
+    tempfile::tempfile_in(dir)
+}
+
+/// A file whose name is removed at once. A process that is killed between the two leaves an empty file, which the next
+/// one removes: a file with such a name is never in use for longer than that, and losing the name is no loss.
+#[cfg(unix)]
+fn unnamed(dir: &Path) -> io::Result<File> {
+    for entry in std::fs::read_dir(dir)?.flatten() {
+        if entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes()) {
+            // Somebody else's, or gone already: not ours to complain about.
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+    let (file, path) = tempfile::Builder::new().prefix(PREFIX).tempfile_in(dir)?.into_parts();
+    match path.close() {
+        Err(error) if error.kind() != IoErrorKind::NotFound => Err(error),
+        _ => Ok(file),
+    }
+}
+
+/// Bytes that are free in `dir`.
+#[cfg(unix)]
+fn free_bytes(dir: &Path) -> Option<u64> {
+    let space = rustix::fs::statvfs(dir).ok()?;
+    Some(space.f_bavail.saturating_mul(space.f_frsize))
+}
+
+#[cfg(not(unix))]
+fn free_bytes(_dir: &Path) -> Option<u64> {
+    None
 }
 
 #[cfg(unix)]
@@ -183,6 +320,84 @@ fn read_at(file: &File, mut bytes: &mut [u8], mut offset: u64) -> io::Result<()>
     Ok(())
 }
 
+/// Faults that tests ask for: the k-th write or read from now on fails, or gives a changed bit.
+#[cfg(test)]
+pub mod faults {
+    use super::*;
+    use std::sync::Mutex;
+
+    /// What goes wrong, and when.
+    #[derive(Debug, Default)]
+    pub struct Faults {
+        writes_left: Mutex<Option<u64>>,
+        reads_left: Mutex<Option<u64>>,
+        flip: Mutex<Option<(u64, usize)>>,
+        /// How many there were.
+        pub writes: AtomicU64,
+        /// How many there were.
+        pub reads: AtomicU64,
+        /// Bytes of the blocks that were read, in this order.
+        pub sizes: Mutex<Vec<usize>>,
+    }
+
+    fn is_last<T>(left: &Mutex<Option<T>>, count: impl Fn(&mut T) -> &mut u64) -> Option<T> {
+        let mut left = left.lock().unwrap();
+        let more = count(left.as_mut()?);
+        if *more == 0 {
+            return left.take();
+        }
+        *more -= 1;
+        None
+    }
+
+    impl Faults {
+        /// The disk is full after `more` writes.
+        pub fn fill_after(&self, more: u64) {
+            *self.writes_left.lock().unwrap() = Some(more);
+        }
+
+        /// The disk cannot be read after `more` reads.
+        pub fn break_after(&self, more: u64) {
+            *self.reads_left.lock().unwrap() = Some(more);
+        }
+
+        /// After `more` reads, one comes with bit number `bit`, counted through the block again and again, changed.
+        pub fn flip_after(&self, more: u64, bit: usize) {
+            *self.flip.lock().unwrap() = Some((more, bit));
+        }
+
+        /// All is well again. Returns whether there was a fault still to come.
+        pub fn mend(&self) -> bool {
+            let faults = (self.writes_left.lock().unwrap().take(), self.reads_left.lock().unwrap().take());
+            faults.0.is_some() || faults.1.is_some() || self.flip.lock().unwrap().take().is_some()
+        }
+
+        pub(super) fn write(&self) -> Option<io::Error> {
+            self.writes.fetch_add(1, Ordering::Relaxed);
+            is_last(&self.writes_left, |left| left).map(|_| IoErrorKind::StorageFull.into())
+        }
+
+        pub(super) fn read(&self, bytes: &mut [u8]) -> io::Result<()> {
+            self.reads.fetch_add(1, Ordering::Relaxed);
+            self.sizes.lock().unwrap().push(bytes.len());
+            if is_last(&self.reads_left, |left| left).is_some() {
+                return Err(io::Error::from_raw_os_error(5));
+            }
+            if let Some((_, bit)) = is_last(&self.flip, |(left, _)| left) {
+                bytes[bit / 8 % bytes.len()] ^= 1 << (bit % 8);
+            }
+            Ok(())
+        }
+    }
+
+    impl Spill {
+        /// What is to go wrong.
+        pub fn faults(&self) -> &Faults {
+            &self.faults
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -192,41 +407,80 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let spill = Spill::new(dir.path(), Some(1000));
         let mut file = spill.file().unwrap();
-        let blocks: Vec<Block> = (1..5u8).map(|i| file.write(&vec![i; usize::from(i) * 10]).unwrap()).collect();
-        for (block, i) in blocks.iter().zip(1u8..) {
+        let blocks: Vec<Block> = (0..5u8).map(|i| file.write(&vec![i; usize::from(i) * 10]).unwrap()).collect();
+        for (block, i) in blocks.iter().zip(0u8..) {
             assert_eq!(file.read(*block).unwrap().as_slice(), vec![i; usize::from(i) * 10]);
         }
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
-        assert_eq!(spill.used_bytes(), 100);
-        assert_eq!(file.read(file.end_block()).unwrap().len(), 0);
+        let written = (100 + 5 * HEAD) as u64;
+        assert_eq!((spill.used_bytes(), spill.written_bytes()), (written, written));
+        drop(file);
+        assert_eq!((spill.used_bytes(), spill.written_bytes()), (0, written));
     }
 
     #[test]
-    fn a_changed_byte_and_a_short_file_are_found() {
+    fn every_changed_bit_and_a_short_file_are_found() {
         let dir = tempfile::tempdir().unwrap();
         let spill = Spill::new(dir.path(), None);
         let mut file = spill.file().unwrap();
-        let block = file.write(&[7; 5000]).unwrap();
-        file.damage(4321, 6);
-        let error = file.read(block).unwrap_err();
-        assert!(error.kind() == ErrorKind::Io && error.message().contains("came back changed"), "{error}");
-        file.file.set_len(10).unwrap();
+        file.write(&[1; 99]).unwrap();
+        let block = file.write(&(0..=255).collect::<Vec<u8>>()).unwrap();
+        for bit in 0..block.on_disk() * 8 {
+            let (offset, mask) = (block.offset + bit / 8, 1 << (bit % 8));
+            flip(&file, offset, mask);
+            let error = file.read(block).unwrap_err();
+            assert!(error.kind() == ErrorKind::Io && error.message().contains("came back changed"), "{error}");
+            flip(&file, offset, mask);
+        }
+        assert_eq!(file.read(block).unwrap().len(), 256);
+        file.file.set_len(200).unwrap();
         assert_eq!(file.read(block).unwrap_err().kind(), ErrorKind::Io);
     }
 
+    fn flip(file: &SpillFile<'_>, offset: u64, mask: u8) {
+        use std::io::{Seek, SeekFrom};
+        let mut byte = [0];
+        read_at(&file.file, &mut byte, offset).unwrap();
+        let mut own = file.file.try_clone().unwrap();
+        own.seek(SeekFrom::Start(offset)).unwrap();
+        own.write_all(&[byte[0] ^ mask]).unwrap();
+    }
+
     #[test]
-    fn the_ceiling_and_a_missing_directory_are_named() {
+    fn the_ceiling_a_full_disk_and_a_missing_directory_are_named() {
         let dir = tempfile::tempdir().unwrap();
         let spill = Spill::new(dir.path(), Some(10));
         let error = spill.file().unwrap().write(&[0; 11]).unwrap_err();
         assert!(error.kind() == ErrorKind::Io && error.message().contains("spill_limit"), "{error}");
+        assert!(error.details_json().contains("\"limit_bytes\":10,\"needed_bytes\":35"), "{}", error.details_json());
+        let spill = Spill::new(dir.path(), None);
+        spill.faults().fill_after(3);
+        let mut file = spill.file().unwrap();
+        file.write(&[0; 100]).unwrap();
+        let error = file.write(&[0; 50]).unwrap_err();
+        assert!(error.kind() == ErrorKind::Io && error.message().contains("are needed there by now"), "{error}");
+        for known in ["\"path\":", "\"needed_bytes\":198", if cfg!(unix) { "\"free_bytes\":" } else { "" }] {
+            assert!(error.details_json().contains(known), "{}", error.details_json());
+        }
+        drop(file);
+        assert_eq!(spill.used_bytes(), 0);
         let nowhere = Spill::new(dir.path().join("nowhere"), None);
         assert_eq!(nowhere.file().err().unwrap().kind(), ErrorKind::Io);
     }
 
-    impl SpillFile<'_> {
-        fn end_block(&self) -> Block {
-            Block { offset: self.end, bytes: 0, checksum: hash::of_bytes(&[]) }
+    #[cfg(unix)]
+    #[test]
+    fn nobody_else_may_read_it_and_names_that_were_left_are_removed() {
+        use std::os::unix::fs::MetadataExt;
+        let dir = tempfile::tempdir().unwrap();
+        let orphan = dir.path().join(format!("{PREFIX}of a process that was killed"));
+        File::create(&orphan).unwrap();
+        File::create(dir.path().join("something else")).unwrap();
+        for file in [nameless(dir.path()).unwrap(), unnamed(dir.path()).unwrap()] {
+            let known = file.metadata().unwrap();
+            assert_eq!((known.mode() & 0o777, known.nlink()), (0o600, 0));
         }
+        let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["something else"]);
     }
 }

@@ -1,8 +1,10 @@
 //! Rows by partition: the chunks that a thread has so far, brought together partition by partition, on disk or in memory.
 //!
 //! On disk they go where memory is short. In memory they are brought together where partitions are many: then a chunk has
-//! so few rows of each that finding them costs more than copying them. A block holds one partition's rows of many chunks, column after column. The stretches of the chunks stay apart, since
-//! other threads' chunks may come between them in the input.
+//! so few rows of each that finding them costs more than copying them. A block holds one partition's rows of many chunks,
+//! column after column. The stretches of the chunks stay apart, since other threads' chunks may come between them in the
+//! input. On disk a partition has as many blocks as keep each of them small, so that one that does not fit into memory
+//! can be gone through block by block.
 
 use arrow_buffer::{ArrowNativeType, Buffer, ScalarBuffer, ToByteSlice};
 
@@ -13,17 +15,30 @@ use crate::log::encode::ByteList;
 use crate::spill::{Block, Spill, SpillFile};
 
 /// Chunks brought together by partition.
-pub struct Aside<'a> {
-    place: Place<'a>,
-}
-
-/// Blocks by partition; empty where it has no rows.
-enum Place<'a> {
-    Disk(SpillFile<'a>, Vec<Block>),
+pub enum Aside<'a> {
+    /// In one file, in rounds of all partitions.
+    Disk(SpillFile<'a>, Vec<Round>),
+    /// One block of each partition; empty where it has no rows.
     Memory(Vec<Buffer>),
 }
 
-/// One partition's rows, read back.
+/// The blocks of all partitions that were written in one go.
+pub struct Round {
+    /// Those of the first partition, then those of the next ...
+    blocks: Vec<Block>,
+    /// Where those of each partition begin, and where those of the last one end.
+    firsts: Vec<u32>,
+}
+
+/// A block, wherever it is.
+pub enum Stored<'s> {
+    /// On disk.
+    Disk(&'s SpillFile<'s>, Block),
+    /// In memory.
+    Memory(&'s Buffer),
+}
+
+/// One block's rows, read back.
 pub struct Loaded {
     /// Where each stretch begins in the input, and how many rows it has.
     stretches: Vec<(u64, usize)>,
@@ -54,77 +69,186 @@ const TIES: u64 = 16;
 const ALIGNMENT: usize = 8;
 
 impl<'a> Aside<'a> {
-    /// Brings `chunks`, which come in input order, together: on disk if a place is given, else in memory.
+    /// Brings `chunks`, which come in input order, together in memory.
     ///
     /// # Errors
-    /// IO; CANCELLED.
-    pub fn write(
-        chunks: &[Chunk],
-        partitions: usize,
-        spill: Option<&'a Spill>,
-        context: &Context,
-    ) -> Result<Aside<'a>> {
-        let mut place = match spill {
-            Some(spill) => Place::Disk(spill.file()?, Vec::with_capacity(partitions)),
-            None => Place::Memory(Vec::with_capacity(partitions)),
-        };
+    /// CANCELLED.
+    pub fn in_memory(chunks: &[Chunk], partitions: usize, context: &Context) -> Result<Aside<'a>> {
+        let mut blocks = Vec::with_capacity(partitions);
         let mut bytes = Vec::new();
         for partition in 0..partitions {
             context.check_cancelled()?;
-            let pieces: Vec<Piece<'_>> =
-                chunks.iter().map(|chunk| chunk.piece(partition)).filter(|piece| !piece.keys.is_empty()).collect();
             bytes.clear();
-            encode(&pieces, &mut bytes);
-            match &mut place {
-                Place::Disk(file, blocks) => {
-                    blocks.push(if pieces.is_empty() { Block::default() } else { file.write(&bytes)? });
-                }
-                Place::Memory(blocks) => blocks.push(Buffer::from_slice_ref(&bytes)),
-            }
+            encode(&pieces(chunks, partition).collect::<Vec<_>>(), &mut bytes);
+            blocks.push(Buffer::from_slice_ref(&bytes));
         }
-        Ok(Aside { place })
+        Ok(Aside::Memory(blocks))
     }
 
-    /// Moves what is in memory to disk.
+    /// The blocks of `partition`, in input order.
+    pub fn stored(&self, partition: usize) -> Vec<Stored<'_>> {
+        match self {
+            Aside::Disk(file, rounds) => {
+                rounds.iter().flat_map(|round| round.of(partition)).map(|&block| Stored::Disk(file, block)).collect()
+            }
+            Aside::Memory(blocks) => {
+                blocks.get(partition).filter(|block| !block.is_empty()).map(Stored::Memory).into_iter().collect()
+            }
+        }
+    }
+
+    /// Bytes of `partition` on disk.
+    pub fn bytes_on_disk(&self, partition: usize) -> u64 {
+        match self {
+            Aside::Disk(_, rounds) => {
+                rounds.iter().flat_map(|round| round.of(partition)).map(|block| block.bytes()).sum()
+            }
+            Aside::Memory(_) => 0,
+        }
+    }
+}
+
+impl Round {
+    fn of(&self, partition: usize) -> &[Block] {
+        &self.blocks[self.firsts[partition] as usize..self.firsts[partition + 1] as usize]
+    }
+
+    fn size_bytes(&self) -> usize {
+        self.blocks.len() * size_of::<Block>() + self.firsts.len() * size_of::<u32>()
+    }
+}
+
+impl Stored<'_> {
+    /// Bytes that loading it takes.
+    pub fn bytes_to_load(&self) -> u64 {
+        match self {
+            Stored::Disk(_, block) => block.bytes(),
+            Stored::Memory(_) => 0,
+        }
+    }
+
+    /// Its rows.
     ///
     /// # Errors
     /// IO.
-    pub fn move_to(&mut self, spill: &'a Spill) -> Result<()> {
-        if let Place::Memory(held) = &mut self.place {
-            let mut file = spill.file()?;
-            let write = |bytes: Buffer| if bytes.is_empty() { Ok(Block::default()) } else { file.write(&bytes) };
-            let blocks = held.drain(..).map(write).collect::<Result<_>>()?;
-            self.place = Place::Disk(file, blocks);
+    pub fn load(&self) -> Result<Loaded> {
+        let loaded = match self {
+            Stored::Disk(file, block) => decode(&file.read(*block)?),
+            Stored::Memory(block) => decode(block),
+        };
+        loaded.ok_or_else(|| Error::internal("rows that were put aside have another form than they were given"))
+    }
+}
+
+fn pieces(chunks: &[Chunk], partition: usize) -> impl Iterator<Item = Piece<'_>> {
+    chunks.iter().map(move |chunk| chunk.piece(partition)).filter(|piece| !piece.keys.is_empty())
+}
+
+/// Bytes of a block on disk: not many more, where no single row has them, and a 64th of the memory limit.
+const BLOCK_BYTES: u64 = 1 << 20;
+const FEWEST_BLOCK_BYTES: u64 = 1 << 14;
+const BLOCK_SHARE: u64 = 64;
+
+/// Bytes of a block on disk in a run of `context`.
+pub fn block_bytes(context: &Context) -> u64 {
+    let limit_bytes = context.memory().limit_bytes().unwrap_or(u64::MAX);
+    (limit_bytes / BLOCK_SHARE).clamp(FEWEST_BLOCK_BYTES, BLOCK_BYTES)
+}
+
+/// Writes rows to disk, in rounds of all partitions.
+pub struct AsideWriter<'a> {
+    context: &'a Context,
+    file: SpillFile<'a>,
+    rounds: Vec<Round>,
+    block_bytes: usize,
+}
+
+impl<'a> AsideWriter<'a> {
+    /// A writer to a new file in `spill`.
+    ///
+    /// # Errors
+    /// IO.
+    pub fn new(spill: &'a Spill, context: &'a Context) -> Result<AsideWriter<'a>> {
+        let block_bytes = block_bytes(context) as usize;
+        Ok(AsideWriter { context, file: spill.file()?, rounds: Vec::new(), block_bytes })
+    }
+
+    /// Writes `chunks`, which come in input order.
+    ///
+    /// # Errors
+    /// IO; CANCELLED.
+    pub fn write_chunks(&mut self, chunks: &[Chunk], partitions: usize) -> Result<()> {
+        self.write((0..partitions).map(|partition| pieces(chunks, partition)))
+    }
+
+    /// Writes the rows of each partition, in as many blocks as it takes.
+    ///
+    /// # Errors
+    /// IO; CANCELLED; UNSUPPORTED beyond 2^32 blocks.
+    pub fn write<'p, P: Iterator<Item = Piece<'p>>>(&mut self, partitions: impl Iterator<Item = P>) -> Result<()> {
+        let mut round = Round { blocks: Vec::new(), firsts: vec![0] };
+        let (mut together, mut space) = (Vec::new(), Vec::new());
+        for pieces in partitions {
+            let mut bytes = 0;
+            for piece in pieces {
+                let rows = piece.keys.len();
+                // Cut evenly, should it alone be more than a block.
+                let step = rows.div_ceil(piece.size_bytes().div_ceil(self.block_bytes).max(1)).max(1);
+                for from in (0..rows).step_by(step) {
+                    let own = piece.cut(from..(from + step).min(rows));
+                    if bytes > 0 && bytes + own.size_bytes() > self.block_bytes {
+                        round.blocks.push(self.write_block(&together, &mut space)?);
+                        together.clear();
+                        bytes = 0;
+                    }
+                    bytes += own.size_bytes();
+                    together.push(own);
+                }
+            }
+            if !together.is_empty() {
+                round.blocks.push(self.write_block(&together, &mut space)?);
+                together.clear();
+            }
+            let end = u32::try_from(round.blocks.len());
+            round.firsts.push(end.map_err(|_| Error::unsupported("more than 2^32 blocks put aside at once"))?);
         }
+        self.rounds.push(round);
         Ok(())
     }
 
-    /// Whether there are rows of `partition`.
-    pub fn has(&self, partition: usize) -> bool {
-        match &self.place {
-            Place::Disk(_, blocks) => blocks[partition].bytes() > 0,
-            Place::Memory(blocks) => !blocks[partition].is_empty(),
-        }
-    }
-
-    /// Bytes that loading a partition's rows takes.
-    pub fn bytes_to_load(&self, partition: usize) -> u64 {
-        match &self.place {
-            Place::Disk(_, blocks) => blocks[partition].bytes(),
-            Place::Memory(_) => 0,
-        }
-    }
-
-    /// The rows of `partition`.
+    /// Writes what was brought together in memory.
     ///
     /// # Errors
-    /// IO.
-    pub fn load(&self, partition: usize) -> Result<Loaded> {
-        let loaded = match &self.place {
-            Place::Disk(file, blocks) => decode(&file.read(blocks[partition])?),
-            Place::Memory(blocks) => decode(&blocks[partition]),
-        };
-        loaded.ok_or_else(|| Error::internal("rows that were put aside have another form than they were given"))
+    /// IO; CANCELLED.
+    pub fn write_aside(&mut self, aside: Aside<'_>) -> Result<()> {
+        let Aside::Memory(held) = aside else { return Ok(()) };
+        let mut round = Round { blocks: Vec::new(), firsts: vec![0] };
+        for bytes in held {
+            self.context.check_cancelled()?;
+            if !bytes.is_empty() {
+                round.blocks.push(self.file.write(&bytes)?);
+            }
+            round.firsts.push(round.blocks.len() as u32);
+        }
+        self.rounds.push(round);
+        Ok(())
+    }
+
+    fn write_block(&mut self, pieces: &[Piece<'_>], space: &mut Vec<u8>) -> Result<Block> {
+        self.context.check_cancelled()?;
+        space.clear();
+        encode(pieces, space);
+        self.file.write(space)
+    }
+
+    /// Bytes held of what was written: where it is.
+    pub fn size_bytes(&self) -> usize {
+        self.rounds.iter().map(Round::size_bytes).sum()
+    }
+
+    /// What was written.
+    pub fn finish(self) -> Aside<'a> {
+        Aside::Disk(self.file, self.rounds)
     }
 }
 
@@ -243,6 +367,11 @@ fn decode(block: &Buffer) -> Option<Loaded> {
 }
 
 impl Loaded {
+    /// Case key of every row.
+    pub fn keys(&self) -> &[u64] {
+        &self.keys
+    }
+
     /// The stretches, one after the other.
     pub fn pieces(&self) -> impl Iterator<Item = Piece<'_>> {
         let mut from = 0;
@@ -327,25 +456,48 @@ mod tests {
     #[test]
     fn what_is_loaded_is_what_was_written() {
         let dir = tempfile::tempdir().unwrap();
-        let spill = Spill::new(dir.path(), None);
-        let context = Context::new();
+        let options = serde_json::json!({"version": 1, "spill_dir": dir.path()});
+        let context = Context::from_json(&options.to_string()).unwrap();
         for full in [false, true] {
             let partitioning = Partitioning::for_rows(Some(1), true);
             let chunks = chunks(full, partitioning);
-            for place in [None, Some(&spill)] {
-                let aside = Aside::write(&chunks, partitioning.count(), place, &context).unwrap();
+            let mut writer = AsideWriter::new(context.spill().unwrap(), &context).unwrap();
+            // In two rounds.
+            writer.write_chunks(&chunks[..1], partitioning.count()).unwrap();
+            writer.write_chunks(&chunks[1..], partitioning.count()).unwrap();
+            let in_memory = Aside::in_memory(&chunks, partitioning.count(), &context).unwrap();
+            for aside in [writer.finish(), in_memory] {
                 for partition in 0..partitioning.count() {
-                    let pieces = chunks.iter().map(|chunk| chunk.piece(partition));
-                    let written: Vec<_> =
-                        pieces.filter(|piece| !piece.keys.is_empty()).map(|piece| told(&piece)).collect();
-                    assert_eq!(aside.has(partition), !written.is_empty());
-                    if aside.has(partition) {
-                        let loaded = aside.load(partition).unwrap();
-                        assert_eq!(loaded.pieces().map(|piece| told(&piece)).collect::<Vec<_>>(), written);
-                    }
+                    let written: Vec<_> = pieces(&chunks, partition).map(|piece| told(&piece)).collect();
+                    let stored = aside.stored(partition);
+                    assert_eq!(stored.is_empty(), written.is_empty());
+                    let loaded: Vec<Loaded> = stored.iter().map(|stored| stored.load().unwrap()).collect();
+                    let read = loaded.iter().flat_map(Loaded::pieces).map(|piece| told(&piece));
+                    assert_eq!(read.collect::<Vec<_>>(), written);
                 }
             }
         }
+    }
+
+    #[test]
+    fn large_pieces_are_cut_into_blocks_of_bounded_size() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = serde_json::json!({"version": 1, "memory_limit_bytes": 1, "spill_dir": dir.path()});
+        let context = Context::from_json(&options.to_string()).unwrap();
+        let chunks = chunks(true, Partitioning::for_rows(Some(1), false));
+        let mut writer = AsideWriter::new(context.spill().unwrap(), &context).unwrap();
+        writer.write_chunks(&chunks, 1).unwrap();
+        let aside = writer.finish();
+        let most = aside.stored(0).iter().map(Stored::bytes_to_load).max().unwrap();
+        assert!(aside.stored(0).len() > 5 && most < FEWEST_BLOCK_BYTES * 5 / 4, "{most}");
+        let loaded: Vec<Loaded> = aside.stored(0).iter().map(|stored| stored.load().unwrap()).collect();
+        let pieces: Vec<Piece<'_>> = loaded.iter().flat_map(Loaded::pieces).collect();
+        let keys: Vec<u64> = pieces.iter().flat_map(|piece| piece.keys.iter().copied()).collect();
+        assert_eq!(keys, chunks.iter().flat_map(|chunk| chunk.piece(0).keys.to_vec()).collect::<Vec<_>>());
+        let ids = |piece: &Piece<'_>| piece.ids.unwrap().iter().map(<[u8]>::to_vec).collect::<Vec<_>>();
+        let whole: Vec<_> = chunks.iter().flat_map(|chunk| ids(&chunk.piece(0))).collect();
+        assert_eq!(pieces.iter().flat_map(ids).collect::<Vec<_>>(), whole);
+        assert_eq!(pieces.iter().map(|piece| piece.rows.unwrap().len()).sum::<usize>(), ROWS);
     }
 
     #[test]

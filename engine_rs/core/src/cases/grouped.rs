@@ -8,6 +8,7 @@
 use crate::cases::batch::{CaseBatch, Fold, Ids};
 use crate::cases::layout::{Keys, Summary, run_starts};
 use crate::cases::order::{Ordered, Orderer};
+use crate::context::{Account, Context, Step};
 use crate::error::Result;
 use crate::log::encode::{ByteList, Encoded};
 
@@ -22,6 +23,9 @@ struct Fragment {
     starts: Option<Vec<i64>>,
     ties: Option<ByteList>,
 }
+
+/// Copies of a fragment that there may be.
+const COPIES: usize = 3;
 
 impl Fragment {
     fn new(batch: &Encoded<'_>, from: usize, to: usize) -> Fragment {
@@ -65,9 +69,17 @@ impl Fragment {
         self.key == other.key && self.id == other.id
     }
 
-    fn fold(&self, orderer: &mut Orderer, fold: &mut impl Fold) -> Result<()> {
+    /// Bytes that it takes, and what it is joined to, and the order it is brought into.
+    fn size_bytes(&self) -> u64 {
+        let starts = self.starts.as_ref().map_or(0, |starts| starts.len() * 8);
+        let ties = self.ties.as_ref().map_or(0, ByteList::size_bytes);
+        ((self.codes.len() * 4 + self.times.len() * 8 + starts + ties) * COPIES) as u64
+    }
+
+    fn fold(&self, orderer: &mut Orderer, fold: &mut impl Fold, context: &Context) -> Result<()> {
         let offsets = [0, self.codes.len() as u32];
-        let ordered = orderer.order(&offsets, &self.codes, &self.times, self.starts.as_deref(), self.ties.as_ref());
+        let (starts, ties) = (self.starts.as_deref(), self.ties.as_ref());
+        let ordered = orderer.order(&offsets, &self.codes, &self.times, starts, ties, context)?;
         let mut list = ByteList::default();
         let ids = match &self.id {
             None => Ids::Keys,
@@ -110,11 +122,15 @@ pub struct Grouper<'a, F> {
     starts: Vec<u32>,
     case_keys: Vec<u64>,
     case_orders: Vec<u64>,
+    context: &'a Context,
+    /// What all fragments take.
+    pub account: Account<'a>,
+    edges_bytes: u64,
 }
 
 impl<'a, F: Fold> Grouper<'a, F> {
     /// A grouper in front of `fold`, which adds the keys of complete cases to `keys`.
-    pub fn new(fold: F, keys: Keys<'a>) -> Grouper<'a, F> {
+    pub fn new(fold: F, keys: Keys<'a>, context: &'a Context) -> Grouper<'a, F> {
         Grouper {
             fold,
             edges: Vec::new(),
@@ -126,6 +142,9 @@ impl<'a, F: Fold> Grouper<'a, F> {
             starts: Vec::new(),
             case_keys: Vec::new(),
             case_orders: Vec::new(),
+            context,
+            account: Account::new(context, Step::Case),
+            edges_bytes: 0,
         }
     }
 
@@ -139,7 +158,7 @@ impl<'a, F: Fold> Grouper<'a, F> {
     /// Takes in the task's next batch.
     ///
     /// # Errors
-    /// Those of the fold; IO.
+    /// Those of the fold; IO; MEMORY_LIMIT.
     pub fn push(&mut self, batch: &Encoded<'_>) -> Result<()> {
         let rows = batch.keys.len();
         if rows == 0 {
@@ -150,7 +169,9 @@ impl<'a, F: Fold> Grouper<'a, F> {
         self.summary.add(batch, starts.len());
         let outcome = self.push_runs(batch, &mut starts, ascends && batch.ties.is_none());
         self.starts = starts;
-        outcome
+        outcome?;
+        let fragments = [&self.head, &self.open].into_iter().flatten();
+        self.account.set(self.edges_bytes + fragments.map(Fragment::size_bytes).sum::<u64>())
     }
 
     fn push_runs(&mut self, batch: &Encoded<'_>, starts: &mut Vec<u32>, ordered: bool) -> Result<()> {
@@ -187,7 +208,7 @@ impl<'a, F: Fold> Grouper<'a, F> {
             return Ok(());
         }
         self.keys.push(open.key);
-        open.fold(&mut self.orderer, &mut self.fold)
+        open.fold(&mut self.orderer, &mut self.fold, self.context)
     }
 
     fn fold_runs(&mut self, batch: &Encoded<'_>, starts: &[u32], ordered: bool) -> Result<()> {
@@ -202,7 +223,7 @@ impl<'a, F: Fold> Grouper<'a, F> {
         self.case_keys.iter().for_each(|&key| self.keys.push(key));
         let ordered = match ordered {
             true => Ordered { codes: batch.codes, times: batch.times, starts: batch.starts },
-            false => self.orderer.order(starts, batch.codes, batch.times, batch.starts, batch.ties),
+            false => self.orderer.order(starts, batch.codes, batch.times, batch.starts, batch.ties, self.context)?,
         };
         self.fold.fold(&CaseBatch {
             offsets: starts,
@@ -217,7 +238,8 @@ impl<'a, F: Fold> Grouper<'a, F> {
 
     /// Ends the task.
     pub fn end(&mut self) {
-        let fragments = self.head.take().into_iter().chain(self.open.take()).collect();
+        let fragments: Vec<Fragment> = self.head.take().into_iter().chain(self.open.take()).collect();
+        self.edges_bytes += fragments.iter().map(Fragment::size_bytes).sum::<u64>();
         self.edges.push(Edges { summary: std::mem::take(&mut self.summary), fragments });
     }
 }
@@ -226,26 +248,32 @@ impl<'a, F: Fold> Grouper<'a, F> {
 ///
 /// # Errors
 /// Those of the fold.
-pub fn stitch<'a>(edges: &mut [Edges], fold: &mut impl Fold, mut keys: Keys<'a>) -> Result<Keys<'a>> {
+pub fn stitch<'a>(
+    edges: &mut [Edges],
+    fold: &mut impl Fold,
+    mut keys: Keys<'a>,
+    context: &Context,
+) -> Result<Keys<'a>> {
     edges.sort_by_key(|edge| edge.summary.seq);
     let mut orderer = Orderer::default();
     let mut open: Option<Fragment> = None;
     // Only the first fragment of a task can go on from the task before: between its first and its last run lie others.
     let fragments = edges.iter_mut().flat_map(|edge| edge.fragments.drain(..).enumerate());
     for (place, fragment) in fragments {
+        context.check_cancelled()?;
         match &mut open {
             Some(known) if place == 0 && known.same_case(&fragment) => known.append(&fragment),
             _ => {
                 if let Some(done) = open.replace(fragment) {
                     keys.push(done.key);
-                    done.fold(&mut orderer, fold)?;
+                    done.fold(&mut orderer, fold, context)?;
                 }
             }
         }
     }
     if let Some(done) = open {
         keys.push(done.key);
-        done.fold(&mut orderer, fold)?;
+        done.fold(&mut orderer, fold, context)?;
     }
     Ok(keys)
 }
@@ -273,7 +301,7 @@ mod tests {
         let codes: Vec<u32> = (0..keys.len() as u32).collect();
         let times: Vec<i64> = (0..keys.len() as i64).collect();
         let context = Context::new();
-        let mut grouper = Grouper::new(Notes::default(), Keys::new(&context));
+        let mut grouper = Grouper::new(Notes::default(), Keys::new(&context), &context);
         for (seq, task) in (0..keys.len()).step_by(task_rows).enumerate() {
             grouper.begin(seq as u64);
             let end = (task + task_rows).min(keys.len());
@@ -293,7 +321,7 @@ mod tests {
             }
             grouper.end();
         }
-        let seams = stitch(&mut grouper.edges, &mut grouper.fold, Keys::new(&context)).unwrap();
+        let seams = stitch(&mut grouper.edges, &mut grouper.fold, Keys::new(&context), &context).unwrap();
         let mut notes = grouper.fold.0;
         assert_eq!(seams.count() + grouper.keys.count(), notes.len());
         notes.sort();

@@ -225,7 +225,11 @@ impl<'a> Keys<'a> {
             aside.file = Some(aside.spill.file()?);
         }
         let Some(file) = &mut aside.file else { return Ok(()) };
-        let blocks = self.parts.iter_mut().map(|part| file.write(std::mem::take(part).to_byte_slice()));
+        let (parts, context) = (&mut self.parts, self.account.context());
+        let blocks = parts.iter_mut().map(|part| {
+            context.check_cancelled()?;
+            file.write(std::mem::take(part).to_byte_slice())
+        });
         aside.rounds.push(blocks.collect::<Result<_>>()?);
         self.count = 0;
         self.account.set(0)
@@ -264,39 +268,45 @@ pub fn has_duplicates(keys: &[Keys<'_>], context: &Context) -> Result<bool> {
     let found = workers::for_each(context, KEY_PARTS, |part| {
         // Loaded, and in a table that is between a quarter and half full.
         let bytes = keys.iter().map(|keys| keys.bytes_aside(part)).sum::<u64>() * 5;
-        let _reserved = context.reserve_for_now(Step::Measures, bytes)?;
+        let _reserved = context.reserve_in_turn(Step::Measures, bytes)?;
         let loaded = keys.iter().map(|keys| keys.load(part)).collect::<Result<Vec<_>>>()?.concat();
         let held = keys.iter().map(|keys| keys.parts[part].as_slice());
         let blocks: Vec<&[u64]> = held.chain(loaded.iter().map(|block| &block[..])).collect();
-        let n = blocks.iter().map(|block| block.len()).sum();
-        Ok(n > 0 && repeats(blocks.into_iter().flatten().copied(), n))
+        repeats(&blocks, context)
     })?;
     Ok(found.contains(&true))
 }
 
-/// Whether one of `n` keys comes twice.
-fn repeats(keys: impl Iterator<Item = u64>, n: usize) -> bool {
+/// Keys looked up between two looks at the cancel flag.
+const LOOK: usize = 1 << 16;
+
+/// Whether a key comes twice in `blocks`.
+fn repeats(blocks: &[&[u64]], context: &Context) -> Result<bool> {
+    let n = blocks.iter().map(|block| block.len()).sum::<usize>();
     let bits = (2 * n).next_power_of_two().trailing_zeros().max(1);
     let mut slots = vec![0u64; 1 << bits];
     let mut has_zero = false;
-    for key in keys {
-        // Zero marks an empty slot, so that key is kept apart.
-        if key == 0 {
-            if std::mem::replace(&mut has_zero, true) {
-                return true;
+    for keys in blocks.iter().flat_map(|block| block.chunks(LOOK)) {
+        context.check_cancelled()?;
+        for &key in keys {
+            // Zero marks an empty slot, so that key is kept apart.
+            if key == 0 {
+                if std::mem::replace(&mut has_zero, true) {
+                    return Ok(true);
+                }
+                continue;
             }
-            continue;
-        }
-        let mut slot = (hash::of_key(key) >> (64 - bits)) as usize;
-        while slots[slot] != 0 {
-            if slots[slot] == key {
-                return true;
+            let mut slot = (hash::of_key(key) >> (64 - bits)) as usize;
+            while slots[slot] != 0 {
+                if slots[slot] == key {
+                    return Ok(true);
+                }
+                slot = (slot + 1) & (slots.len() - 1);
             }
-            slot = (slot + 1) & (slots.len() - 1);
+            slots[slot] = key;
         }
-        slots[slot] = key;
     }
-    false
+    Ok(false)
 }
 
 #[cfg(test)]
@@ -339,7 +349,7 @@ mod tests {
             has_duplicates(&lists.iter().map(keys).collect::<Vec<_>>(), context).unwrap()
         });
         assert_eq!(found[0], found[1]);
-        assert!(lists.concat().len() < 10_000 || short.spill().unwrap().used_bytes() > 0);
+        assert!(lists.concat().len() < 10_000 || short.spill().unwrap().written_bytes() > 0);
         found[0]
     }
 

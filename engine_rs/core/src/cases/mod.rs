@@ -12,4 +12,6 @@ pub mod grouped;
 pub mod layout;
 pub mod order;
 pub mod partition;
+pub mod partitions;
+pub mod split;
 mod table;

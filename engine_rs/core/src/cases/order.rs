@@ -1,6 +1,9 @@
 //! In which order do the events of a case come? By timestamp, then `order_by`, then input position: a total order.
 
+use crate::context::Context;
+use crate::error::Result;
 use crate::log::encode::ByteList;
+use crate::stats::sorting;
 
 /// Space for the reordered events of a batch, used again and again.
 #[derive(Default)]
@@ -33,6 +36,9 @@ impl Columns {
 /// Cases up to this long are sorted by insertion.
 const SHORT: usize = 16;
 
+/// Events ordered between two looks at the cancel flag.
+const LONG: usize = 1 << 18;
+
 /// The columns of a batch after ordering.
 pub struct Ordered<'a> {
     /// Activity code per event.
@@ -46,6 +52,9 @@ pub struct Ordered<'a> {
 impl Orderer {
     /// Orders the events of each case. `offsets` cut the columns into cases; columns that are in order already are
     /// handed back as they are.
+    ///
+    /// # Errors
+    /// CANCELLED.
     pub fn order<'a>(
         &'a mut self,
         offsets: &[u32],
@@ -53,18 +62,22 @@ impl Orderer {
         times: &'a [i64],
         starts: Option<&'a [i64]>,
         ties: Option<&ByteList>,
-    ) -> Ordered<'a> {
-        let Some(first) = first_unordered(offsets, times, ties) else { return Ordered { codes, times, starts } };
+        context: &Context,
+    ) -> Result<Ordered<'a>> {
+        let Some(first) = first_unordered(offsets, times, ties) else { return Ok(Ordered { codes, times, starts }) };
         let mut ordered = std::mem::take(&mut self.ordered);
         ordered.copy(codes, times, starts);
         let own_starts = starts.is_some().then_some(&mut ordered.starts[..]);
-        self.order_in_place(&offsets[first..], &mut ordered.codes, &mut ordered.times, own_starts, ties);
+        self.order_in_place(&offsets[first..], &mut ordered.codes, &mut ordered.times, own_starts, ties, context)?;
         self.ordered = ordered;
         let Columns { codes, times, starts: own_starts } = &self.ordered;
-        Ordered { codes, times, starts: starts.map(|_| &own_starts[..]) }
+        Ok(Ordered { codes, times, starts: starts.map(|_| &own_starts[..]) })
     }
 
     /// As [`Orderer::order`], in the columns themselves.
+    ///
+    /// # Errors
+    /// CANCELLED.
     pub fn order_in_place(
         &mut self,
         offsets: &[u32],
@@ -72,18 +85,25 @@ impl Orderer {
         times: &mut [i64],
         mut starts: Option<&mut [i64]>,
         ties: Option<&ByteList>,
-    ) {
+        context: &Context,
+    ) -> Result<()> {
+        let mut unchecked = 0;
         for pair in offsets.windows(2) {
             let (from, to) = (pair[0] as usize, pair[1] as usize);
+            unchecked += to - from;
+            if unchecked > LONG {
+                context.check_cancelled()?;
+                unchecked = 0;
+            }
             if in_order(&times[from..to], from, ties) {
                 continue;
             }
             if ties.is_none() && starts.is_none() {
-                self.sort_plain(&mut codes[from..to], &mut times[from..to]);
+                self.sort_plain(&mut codes[from..to], &mut times[from..to], context)?;
                 continue;
             }
             self.scratch.copy(&codes[from..to], &times[from..to], starts.as_deref().map(|starts| &starts[from..to]));
-            self.find_places(times, from, to, ties);
+            self.find_places(times, from, to, ties, context)?;
             for (to, &place) in (from..to).zip(&self.places) {
                 codes[to] = self.scratch.codes[place as usize - from];
                 times[to] = self.scratch.times[place as usize - from];
@@ -92,13 +112,14 @@ impl Orderer {
                 }
             }
         }
+        Ok(())
     }
 
     /// Orders one case that has nothing but activities and times.
-    fn sort_plain(&mut self, codes: &mut [u32], times: &mut [i64]) {
+    fn sort_plain(&mut self, codes: &mut [u32], times: &mut [i64], context: &Context) -> Result<()> {
         if times.len() <= SHORT {
             insertion_sort(codes, times);
-            return;
+            return Ok(());
         }
         let least = times.iter().copied().min().unwrap_or(0);
         let span = times.iter().map(|&time| time.wrapping_sub(least) as u64).max().unwrap_or(0);
@@ -109,31 +130,46 @@ impl Orderer {
             self.packed.clear();
             let pack = |(at, &time): (usize, &i64)| (time.wrapping_sub(least) as u64) << bits | at as u64;
             self.packed.extend(times.iter().enumerate().map(pack));
-            self.packed.sort_unstable();
+            match self.packed.len() <= LONG {
+                true => self.packed.sort_unstable(),
+                false => sorting::sort_by(&mut self.packed, u64::cmp, || context.check_cancelled())?,
+            }
             for ((code, time), &packed) in codes.iter_mut().zip(times).zip(&self.packed) {
                 *code = self.scratch.codes[(packed & ((1 << bits) - 1)) as usize];
                 *time = least.wrapping_add((packed >> bits) as i64);
             }
-            return;
+            return Ok(());
         }
-        self.find_places(times, 0, times.len(), None);
+        self.find_places(times, 0, times.len(), None, context)?;
         for ((code, time), &place) in codes.iter_mut().zip(times).zip(&self.places) {
             *code = self.scratch.codes[place as usize];
             *time = self.scratch.times[place as usize];
         }
+        Ok(())
     }
 
     /// The places of the events `from..to` in their order.
-    fn find_places(&mut self, times: &[i64], from: usize, to: usize, ties: Option<&ByteList>) {
+    fn find_places(
+        &mut self,
+        times: &[i64],
+        from: usize,
+        to: usize,
+        ties: Option<&ByteList>,
+        context: &Context,
+    ) -> Result<()> {
         self.places.clear();
         self.places.extend(from as u32..to as u32);
+        let check = || context.check_cancelled();
         // Stable, so that the input position decides last.
         match ties {
-            None => self.places.sort_by_key(|&place| times[place as usize]),
-            Some(ties) => self.places.sort_by(|&a, &b| {
-                let (a, b) = (a as usize, b as usize);
-                times[a].cmp(&times[b]).then_with(|| ties.get(a).cmp(ties.get(b)))
-            }),
+            None => sorting::sort_by(&mut self.places, |&a, &b| times[a as usize].cmp(&times[b as usize]), check),
+            Some(ties) => {
+                let compare = |&a: &u32, &b: &u32| {
+                    let (a, b) = (a as usize, b as usize);
+                    times[a].cmp(&times[b]).then_with(|| ties.get(a).cmp(ties.get(b)))
+                };
+                sorting::sort_by(&mut self.places, compare, check)
+            }
         }
     }
 }
@@ -180,7 +216,8 @@ mod tests {
         [&b"z"[..], b"b", b"a", b"a", b"c"].iter().for_each(|tie| ties.push(tie));
         let (codes, times) = ([0, 1, 2, 3, 4], [5, 7, 7, 7, 1]);
         let mut orderer = Orderer::default();
-        let ordered = orderer.order(&[0, 5], &codes, &times, Some(&[10, 11, 12, 13, 14]), Some(&ties));
+        let starts = [10, 11, 12, 13, 14];
+        let ordered = orderer.order(&[0, 5], &codes, &times, Some(&starts), Some(&ties), &Context::new()).unwrap();
         assert_eq!(ordered.codes, [4, 0, 2, 3, 1]);
         assert_eq!(ordered.times, [1, 5, 7, 7, 7]);
         assert_eq!(ordered.starts.unwrap(), [14, 10, 12, 13, 11]);
@@ -189,9 +226,30 @@ mod tests {
     #[test]
     fn only_unordered_cases_move() {
         let (codes, times) = ([0, 1, 2, 3], [3, 4, 2, 1]);
-        let mut orderer = Orderer::default();
-        assert_eq!(orderer.order(&[0, 2, 4], &codes, &times, None, None).codes, [0, 1, 3, 2]);
-        assert_eq!(orderer.order(&[0, 2], &codes[..2], &times[..2], None, None).codes, [0, 1]);
-        assert_eq!(orderer.order(&[0], &[], &[], None, None).codes, [0u32; 0]);
+        let (mut orderer, context) = (Orderer::default(), Context::new());
+        let mut ordered = |offsets: &[u32], n: usize| {
+            orderer.order(offsets, &codes[..n], &times[..n], None, None, &context).unwrap().codes.to_vec()
+        };
+        assert_eq!(ordered(&[0, 2, 4], 4), [0, 1, 3, 2]);
+        assert_eq!(ordered(&[0, 2], 2), [0, 1]);
+        assert_eq!(ordered(&[0], 0), [0u32; 0]);
+    }
+
+    #[test]
+    fn a_very_long_case_is_ordered_the_same_way() {
+        let n = 2 * LONG + 77;
+        let times: Vec<i64> = (0..n as i64).map(|i| i * 7_919 % 40_009).collect();
+        // Far apart, they do not fit into one number with their positions.
+        let wide: Vec<i64> = times.iter().map(|time| time * (i64::MAX / 40_009)).collect();
+        let codes: Vec<u32> = (0..n as u32).collect();
+        let mut expected = codes.clone();
+        expected.sort_by_key(|&code| times[code as usize]);
+        let (mut orderer, context) = (Orderer::default(), Context::new());
+        for (times, starts) in [(&times, None), (&wide, None), (&times, Some(&wide[..]))] {
+            let ordered = orderer.order(&[0, n as u32], &codes, times, starts, None, &context).unwrap();
+            assert!(ordered.codes == expected && ordered.times.is_sorted());
+        }
+        context.cancel();
+        assert!(orderer.order(&[0, n as u32], &codes, &times, None, None, &context).is_err());
     }
 }

@@ -11,7 +11,8 @@ use std::ops::Range;
 use crate::cases::batch::{CaseBatch, Fold, Ids};
 use crate::cases::order::Orderer;
 use crate::cases::table::CaseTable;
-use crate::error::Result;
+use crate::context::Context;
+use crate::error::{Error, Result};
 use crate::hash;
 use crate::log::encode::{ByteList, Encoded};
 
@@ -73,14 +74,53 @@ impl<'a> Strings<'a> {
         Strings { list, from: range.start, to: range.end }
     }
 
+    /// The one at `at`.
     #[inline]
-    fn get(&self, at: usize) -> &'a [u8] {
+    pub fn get(&self, at: usize) -> &'a [u8] {
         self.list.get(self.from + at)
+    }
+
+    fn size_bytes(&self) -> usize {
+        self.list.bytes_of(self.from, self.to)
     }
 
     /// All of them.
     pub fn iter(self) -> impl Iterator<Item = &'a [u8]> {
         (self.from..self.to).map(move |at| self.list.get(at))
+    }
+}
+
+impl<'a> Piece<'a> {
+    /// Bytes put aside.
+    pub fn size_bytes(&self) -> usize {
+        let code = match self.codes {
+            Codes::Narrow(_) => 1,
+            Codes::Wide(_) => 4,
+        };
+        let texts = [&self.ids, &self.ties].into_iter().flatten();
+        self.keys.len() * (8 + 8 + code)
+            + self.starts.len() * 8
+            + self.rows.map_or(0, |rows| rows.len() * 4)
+            + texts.map(|texts| texts.size_bytes() + self.keys.len() * 4).sum::<usize>()
+    }
+
+    /// The rows in `range` alone.
+    pub fn cut(&self, range: Range<usize>) -> Piece<'a> {
+        let texts =
+            |texts: &Strings<'a>| Strings { from: texts.from + range.start, to: texts.from + range.end, ..*texts };
+        Piece {
+            first_order: self.first_order,
+            keys: &self.keys[range.clone()],
+            codes: match self.codes {
+                Codes::Narrow(codes) => Codes::Narrow(&codes[range.clone()]),
+                Codes::Wide(codes) => Codes::Wide(&codes[range.clone()]),
+            },
+            times: &self.times[range.clone()],
+            starts: if self.starts.is_empty() { &[] } else { &self.starts[range.clone()] },
+            ids: self.ids.as_ref().map(texts),
+            ties: self.ties.as_ref().map(texts),
+            rows: self.rows.map(|rows| &rows[range.clone()]),
+        }
     }
 }
 
@@ -256,53 +296,72 @@ pub struct Assembler {
     times: Vec<i64>,
     starts: Vec<i64>,
     ties: ByteList,
+    has_ids: bool,
+    has_ties: bool,
+    has_starts: bool,
     orderer: Orderer,
 }
 
 impl Assembler {
-    /// Brings the events of one partition, which lie in `pieces` in input order, together by case and folds them;
-    /// `ascending` says that the rows of the log are in the order of time. Returns (events, cases).
+    /// Brings the events of one partition, which lie in `pieces` in input order, together by case. Returns how many
+    /// there are.
     ///
     /// # Errors
-    /// Those of the fold.
-    pub fn assemble(&mut self, pieces: &[Piece<'_>], ascending: bool, fold: &mut impl Fold) -> Result<(u64, u64)> {
+    /// UNSUPPORTED beyond 2^32 events; CANCELLED.
+    pub fn gather(&mut self, pieces: &[Piece<'_>], context: &Context) -> Result<u64> {
         let has = |part: fn(&Piece<'_>) -> bool| pieces.iter().any(part);
-        let (has_ids, has_ties) = (has(|piece| piece.ids.is_some()), has(|piece| piece.ties.is_some()));
-        let has_starts = has(|piece| !piece.starts.is_empty());
-        self.number_cases(pieces);
-        let events = self.homes.len();
-        if events == 0 {
-            return Ok((0, 0));
+        (self.has_ids, self.has_ties) = (has(|piece| piece.ids.is_some()), has(|piece| piece.ties.is_some()));
+        self.has_starts = has(|piece| !piece.starts.is_empty());
+        let events = pieces.iter().map(|piece| piece.keys.len()).sum::<usize>();
+        if u32::try_from(events).is_err() {
+            let text =
+                format!("{events} events in one part of the log; at most 2^32 of a case, or of a few, are mined");
+            return Err(Error::unsupported(text));
         }
-        self.sort_by_case(pieces, has_starts);
-        if has_ties {
+        self.number_cases(pieces, events, context)?;
+        self.sort_by_case(pieces, context)?;
+        if self.has_ties {
             self.sort_ties(pieces);
         }
-        if has_ties || !ascending {
-            let starts = has_starts.then_some(&mut self.starts[..]);
-            let ties = has_ties.then_some(&self.ties);
-            self.orderer.order_in_place(&self.offsets, &mut self.codes, &mut self.times, starts, ties);
+        Ok(events as u64)
+    }
+
+    /// Orders the events of each case that were gathered and folds them; `ascending` says that the rows of the log are in
+    /// the order of time. Returns the number of cases.
+    ///
+    /// # Errors
+    /// Those of the fold; CANCELLED.
+    pub fn fold(&mut self, ascending: bool, context: &Context, fold: &mut impl Fold) -> Result<u64> {
+        if self.homes.is_empty() {
+            return Ok(0);
+        }
+        if self.has_ties || !ascending {
+            let starts = self.has_starts.then_some(&mut self.starts[..]);
+            let ties = self.has_ties.then_some(&self.ties);
+            self.orderer.order_in_place(&self.offsets, &mut self.codes, &mut self.times, starts, ties, context)?;
         }
         fold.fold(&CaseBatch {
             offsets: &self.offsets,
             codes: &self.codes,
             times: &self.times,
-            starts: has_starts.then_some(&self.starts[..]),
+            starts: self.has_starts.then_some(&self.starts[..]),
             keys: &self.case_keys,
-            ids: if has_ids { Ids::Each(&self.case_ids) } else { Ids::Keys },
+            ids: if self.has_ids { Ids::Each(&self.case_ids) } else { Ids::Keys },
             orders: &self.case_orders,
         })?;
-        Ok((events as u64, self.case_keys.len() as u64))
+        Ok(self.case_keys.len() as u64)
     }
 
     /// Gives each case a number, in the order of first rows, and each event its case's.
-    fn number_cases(&mut self, pieces: &[Piece<'_>]) {
+    fn number_cases(&mut self, pieces: &[Piece<'_>], events: usize, context: &Context) -> Result<()> {
         self.table.clear();
         self.homes.clear();
+        self.homes.reserve_exact(events);
         self.case_keys.clear();
         self.case_ids.clear();
         self.case_orders.clear();
         for piece in pieces {
+            context.check_cancelled()?;
             for (i, &key) in piece.keys.iter().enumerate() {
                 let known = self.case_keys.len() as u32;
                 let case = match &piece.ids {
@@ -324,9 +383,10 @@ impl Assembler {
                 }
             }
         }
+        Ok(())
     }
 
-    fn sort_by_case(&mut self, pieces: &[Piece<'_>], has_starts: bool) {
+    fn sort_by_case(&mut self, pieces: &[Piece<'_>], context: &Context) -> Result<()> {
         let events = self.homes.len();
         self.offsets.clear();
         self.offsets.resize(self.case_keys.len() + 1, 0);
@@ -336,11 +396,12 @@ impl Assembler {
         }
         self.codes.resize(events, 0);
         self.times.resize(events, 0);
-        self.starts.resize(if has_starts { events } else { 0 }, 0);
+        self.starts.resize(if self.has_starts { events } else { 0 }, 0);
         self.cursors.clear();
         self.cursors.extend_from_slice(&self.offsets[..self.case_keys.len()]);
         let mut homes = self.homes.as_slice();
         for piece in pieces {
+            context.check_cancelled()?;
             let (of_piece, rest) = homes.split_at(piece.keys.len());
             homes = rest;
             let to = Targets { cursors: &mut self.cursors, codes: &mut self.codes, times: &mut self.times };
@@ -349,7 +410,7 @@ impl Assembler {
                 Codes::Wide(codes) => to.scatter(of_piece, codes, piece.times),
             }
         }
-        if has_starts {
+        if self.has_starts {
             let starts = pieces.iter().flat_map(|piece| piece.starts);
             self.cursors.clear();
             self.cursors.extend_from_slice(&self.offsets[..self.case_keys.len()]);
@@ -359,6 +420,7 @@ impl Assembler {
                 *cursor += 1;
             }
         }
+        Ok(())
     }
 
     /// Brings the comparable bytes of `order_by` to where their events are.
@@ -444,10 +506,11 @@ mod tests {
             }));
         }
         let mut notes = Notes::default();
-        let mut assembler = Assembler::default();
+        let (mut assembler, context) = (Assembler::default(), Context::new());
         for partition in 0..partitioning.count() {
             let pieces: Vec<Piece<'_>> = chunks.iter().map(|chunk| chunk.piece(partition)).collect();
-            assembler.assemble(&pieces, true, &mut notes).unwrap();
+            assembler.gather(&pieces, &context).unwrap();
+            assembler.fold(true, &context, &mut notes).unwrap();
         }
         notes.0.sort();
         notes.0

@@ -58,6 +58,11 @@ impl ByteList {
         &self.bytes[self.offsets[at]..self.offsets[at + 1]]
     }
 
+    /// Bytes of the strings `from..to`.
+    pub fn bytes_of(&self, from: usize, to: usize) -> usize {
+        self.offsets[to] - self.offsets[from]
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.offsets.len() - 1

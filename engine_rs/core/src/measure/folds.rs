@@ -139,7 +139,7 @@ const CASES_SHARE: u64 = 16;
 
 /// Where variants go that do not fit.
 fn variants_aside(context: &Context) -> Option<variants::Aside<'_>> {
-    Some(variants::Aside::new(context.spill()?, context.quota_bytes(VARIANTS_SHARE)?))
+    Some(variants::Aside::new(context.spill()?, context.quota_bytes(VARIANTS_SHARE)?, context))
 }
 
 /// Where one thread has put something aside, all do so with what they have of it.
@@ -162,13 +162,18 @@ pub fn even_out(folds: &mut [Folds<'_>]) -> Result<()> {
 
 impl Fold for Folds<'_> {
     fn fold(&mut self, batch: &CaseBatch<'_>) -> Result<()> {
+        // A single case may have any number of events.
+        let context = self.account.context();
         self.overview.fold(batch, self.with_ties)?;
         if let Some(activities) = &mut self.activities {
+            context.check_cancelled()?;
             activities.fold(batch);
         }
+        context.check_cancelled()?;
         if let Some(dfg) = &mut self.dfg {
             dfg.fold(batch)?;
         }
+        context.check_cancelled()?;
         if let Some(variants) = &mut self.variants {
             variants.fold(batch)?;
         }

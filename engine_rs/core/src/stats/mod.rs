@@ -8,3 +8,4 @@ pub mod quantile;
 pub mod ranks;
 pub mod scale;
 pub mod sieve;
+pub mod sorting;

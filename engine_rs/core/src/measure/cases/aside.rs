@@ -106,7 +106,7 @@ pub fn ranked(asides: Vec<Aside<'_>>, spill: &Spill, ranked: &Ranked<'_, '_>, co
         };
         places.chunks(block_cases).map(write).collect::<Result<Vec<_>>>().map(|blocks| Run { blocks })
     })?;
-    let file = sorted.into_inner().unwrap_or_else(PoisonError::into_inner).keep();
+    let file = sorted.into_inner().unwrap_or_else(PoisonError::into_inner).keep()?;
     Ok(Runs { file, form, runs })
 }
 

@@ -19,6 +19,7 @@ use crate::log::encode::ByteList;
 use crate::log::roles::EventTypes;
 use crate::log::time::is_text;
 use crate::measure::variants::{Merged, Ranking};
+use crate::stats::sorting;
 use crate::units::ratio;
 
 /// Everything that the rows of `cases` are made of.
@@ -158,12 +159,13 @@ impl Held {
         let cases: usize = states.iter().map(|state| state.order.len()).sum();
         // Their ranks, and their order.
         let _reserved = context.reserve_for_now(Step::Cases, (cases * (4 + 8)) as u64)?;
-        let ranks = of_variants.ranking.of_cases(of_variants.variants)?;
+        let ranks = of_variants.ranking.of_cases(of_variants.variants, context)?;
         let mut rows: Vec<(u32, u32)> = Vec::with_capacity(cases);
         for (thread, state) in states.iter().enumerate() {
             rows.extend((0..state.order.len() as u32).map(|case| (thread as u32, case)));
         }
-        rows.sort_unstable_by_key(|&(thread, case)| states[thread as usize].order[case as usize]);
+        let order = |&(thread, case): &(u32, u32)| states[thread as usize].order[case as usize];
+        sorting::sort_by(&mut rows, |a, b| order(a).cmp(&order(b)), || context.check_cancelled())?;
         Ok(Held { states, ranks, metrics, rows })
     }
 

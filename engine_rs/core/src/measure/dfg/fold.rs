@@ -11,12 +11,14 @@ use super::edge::EdgeState;
 use super::gathered::{Gathered, Sorted, settle};
 use super::table::Edge;
 use crate::cases::batch::CaseBatch;
+use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::log::spec::Negative;
 use crate::stats::asked::Asked;
 use crate::stats::kept::Kept;
 use crate::stats::quantile::Percentile;
 use crate::stats::sieve::Sieve;
+use crate::stats::sorting;
 
 /// What one thread has seen.
 pub struct State {
@@ -132,11 +134,14 @@ impl State {
     }
 
     /// Hands over what is known.
-    pub fn known(mut self) -> Known {
+    ///
+    /// # Errors
+    /// CANCELLED.
+    pub fn known(mut self, context: &Context) -> Result<Known> {
         self.empty_bins();
         let mut order: Vec<_> = self.table.pairs().iter().copied().zip(0u32..).collect();
-        order.sort_unstable();
-        Known { order, edges: self.edges, negatives: self.negatives, gaps: self.gathered.sorted() }
+        sorting::sort_by(&mut order, Ord::cmp, || context.check_cancelled())?;
+        Ok(Known { order, edges: self.edges, negatives: self.negatives, gaps: self.gathered.sorted() })
     }
 
     /// Takes in some cases.

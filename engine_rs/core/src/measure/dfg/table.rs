@@ -21,6 +21,7 @@ use crate::stats::kept::Kept;
 use crate::stats::moments::Moments;
 use crate::stats::ranks::Ranks;
 use crate::stats::sieve::Sieve;
+use crate::stats::sorting;
 use crate::units::{Unit, ratio};
 use crate::workers;
 
@@ -63,7 +64,7 @@ pub fn finish(states: Vec<State>, about: &About<'_>, context: &Context) -> Resul
     let cells: Vec<Mutex<Option<State>>> = states.into_iter().map(|state| Mutex::new(Some(state))).collect();
     let threads = workers::for_each(context, cells.len(), |i| {
         let state = cells[i].lock().unwrap_or_else(PoisonError::into_inner).take();
-        Ok(state.ok_or_else(|| Error::internal("a state was taken twice"))?.known())
+        state.ok_or_else(|| Error::internal("a state was taken twice"))?.known(context)
     })?;
     // Edges in ranges of pairs.
     let mut cuts: Vec<(u32, u32)> = Vec::new();
@@ -223,7 +224,7 @@ pub fn table(edges: &[Edge], with: &Rows<'_>, context: &Context) -> Result<Vec<R
         .zip(0..)
         .map(|(edge, i)| (std::cmp::Reverse(edge.count), place(edge.source), place(edge.target), i))
         .collect();
-    order.sort_unstable();
+    sorting::sort_by(&mut order, Ord::cmp, || context.check_cancelled())?;
     let made =
         |order: &[(_, _, _, u32)]| rows(order.iter().map(|&(_, _, _, edge)| &edges[edge as usize]).collect(), with);
     if order.is_empty() {

@@ -167,7 +167,7 @@ fn first_of_aside<'a>(
 ) -> Result<MergedPart<'a>> {
     let asides = || asides.iter().flatten();
     let bytes = asides().flat_map(|aside| aside.bytes(part)).sum::<u64>() * LOADED;
-    let _reserved = context.reserve_for_now(Step::Measures, bytes)?;
+    let _reserved = context.reserve_in_turn(Step::Measures, bytes)?;
     let threads = asides().flat_map(|aside| aside.load(part)).collect::<Result<Vec<Part>>>()?;
     Ok(first(merge(threads, keep)?, wanted.top, wanted.label_order))
 }

@@ -6,6 +6,7 @@
 
 use super::sequences::{Follower, PADDING, Sequences, write_codes};
 use crate::cases::batch::CaseBatch;
+use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::hash;
 use crate::spill::{Block, Spill, SpillFile};
@@ -116,6 +117,7 @@ impl Part {
 /// Where parts go when they have grown too large: block by block, in rounds of all parts.
 pub struct Aside<'a> {
     spill: &'a Spill,
+    context: &'a Context,
     quota_bytes: u64,
     file: Option<SpillFile<'a>>,
     rounds: Vec<Vec<Block>>,
@@ -123,8 +125,8 @@ pub struct Aside<'a> {
 
 impl<'a> Aside<'a> {
     /// A place in `spill` for what is beyond `quota_bytes`.
-    pub fn new(spill: &'a Spill, quota_bytes: u64) -> Aside<'a> {
-        Aside { spill, quota_bytes, file: None, rounds: Vec::new() }
+    pub fn new(spill: &'a Spill, quota_bytes: u64, context: &'a Context) -> Aside<'a> {
+        Aside { spill, context, quota_bytes, file: None, rounds: Vec::new() }
     }
 
     /// Whether anything was put aside.
@@ -141,6 +143,7 @@ impl<'a> Aside<'a> {
     pub fn load(&self, part: usize) -> impl Iterator<Item = Result<Part>> + '_ {
         let of_file = move |file| self.rounds.iter().map(move |blocks| (file, blocks[part]));
         self.file.iter().flat_map(of_file).map(|(file, block)| {
+            self.context.check_cancelled()?;
             let bytes = file.read(block)?;
             Part::read(&bytes).ok_or_else(|| Error::internal("variants that were put aside have another form"))
         })
@@ -194,6 +197,7 @@ impl<'a> State<'a> {
         }
         let Some(file) = &mut aside.file else { return Ok(()) };
         for part in &mut self.parts {
+            aside.context.check_cancelled()?;
             part.count(self.keep);
             bytes.clear();
             part.sequences.write(&mut bytes);

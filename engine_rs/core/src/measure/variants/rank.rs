@@ -18,6 +18,9 @@ pub struct Ranking {
 /// Bytes that it takes at most to rank a variant.
 pub const RANKED: u64 = 80;
 
+/// Variants whose ranks are written down between two looks at the cancel flag.
+const LOOK: usize = 1 << 20;
+
 /// Not among the ranked.
 const UNRANKED: u32 = u32::MAX;
 
@@ -32,7 +35,10 @@ impl Ranking {
         let mut order = sorted(candidates(variants, wanted), variants, label_order, context)?;
         order.truncate(wanted);
         let mut ranks = vec![UNRANKED; variants.count()];
-        order.iter().enumerate().for_each(|(rank, &number)| ranks[number as usize] = rank as u32);
+        for (order, first) in order.chunks(LOOK).zip((0u32..).step_by(LOOK)) {
+            context.check_cancelled()?;
+            order.iter().zip(first..).for_each(|(&number, rank)| ranks[number as usize] = rank);
+        }
         Ok(Ranking { order, ranks })
     }
 
@@ -46,10 +52,11 @@ impl Ranking {
     /// Per thread, the rank of the variant of each of its cases, counted from 1. All variants have to be ranked.
     ///
     /// # Errors
-    /// INTERNAL where one is not; IO.
-    pub fn of_cases(&self, variants: &Merged<'_>) -> Result<Vec<Vec<u32>>> {
+    /// INTERNAL where one is not; IO; CANCELLED.
+    pub fn of_cases(&self, variants: &Merged<'_>, context: &Context) -> Result<Vec<Vec<u32>>> {
         let mut ranks: Vec<Vec<u32>> = variants.cases_of_threads.iter().map(|&cases| vec![0; cases as usize]).collect();
         for part in 0..variants.parts() {
+            context.check_cancelled()?;
             self.each_case(variants, part, |thread, case, rank| ranks[thread][case as usize] = rank)?;
         }
         Ok(ranks)
@@ -111,6 +118,7 @@ fn sorted(
             rest => Ok(rest.concat()),
         })?;
     }
+    context.check_cancelled()?;
     Ok(runs.into_iter().flatten().map(|candidate| candidate.number).collect())
 }
 

@@ -1,0 +1,127 @@
+//! The rows of a log, by partition: how is one after the other mined, whether it fits into memory or not?
+
+use crate::cases::aside::{Aside, Loaded, Stored};
+use crate::cases::batch::Fold;
+use crate::cases::partition::{Assembler, Chunk, Partitioning, Piece};
+use crate::cases::split::split;
+use crate::context::{Account, Context, Step};
+use crate::error::{Error, ErrorKind, Result};
+
+/// The rows of a log, put aside by partition.
+pub struct Partitions<'a> {
+    context: &'a Context,
+    /// What is held, in input order.
+    pub chunks: Vec<Chunk>,
+    /// Chunks that were brought together.
+    pub asides: Vec<Aside<'a>>,
+    /// What they hold in memory, by the thread that read them.
+    pub accounts: Vec<Account<'a>>,
+    partitioning: Partitioning,
+    /// Whether rows are in the order of time.
+    pub ascending: bool,
+    /// How many there are.
+    pub rows: u64,
+}
+
+/// Bytes of space to bring an event's together with those of its case, and to hand them to the measures, in proportion to
+/// those put aside.
+pub const ASSEMBLED: u64 = 2;
+
+/// Above this many events, a thread gives back the space that a partition took.
+const LARGE_EVENTS: u64 = 1 << 20;
+
+impl<'a> Partitions<'a> {
+    /// No rows yet.
+    pub fn new(partitioning: Partitioning, context: &'a Context) -> Partitions<'a> {
+        let (chunks, asides, accounts) = (Vec::new(), Vec::new(), Vec::new());
+        Partitions { context, chunks, asides, accounts, partitioning, ascending: false, rows: 0 }
+    }
+
+    /// How many partitions there are.
+    pub fn count(&self) -> usize {
+        self.partitioning.count()
+    }
+
+    /// The partitions in the order in which they should be mined. On disk the largest comes first: it wants most of the
+    /// memory while the measures do not yet, and threads end at about the same time.
+    pub fn order(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.count()).collect();
+        let bytes = |partition: &usize| self.asides.iter().map(|aside| aside.bytes_on_disk(*partition)).sum::<u64>();
+        order.sort_by_cached_key(|partition| std::cmp::Reverse(bytes(partition)));
+        order
+    }
+
+    /// Folds the cases of a partition; returns (events, cases).
+    ///
+    /// # Errors
+    /// Those of the fold; IO; CANCELLED; MEMORY_LIMIT where a single case does not fit.
+    pub fn fold(&self, partition: usize, assembler: &mut Assembler, fold: &mut impl Fold) -> Result<(u64, u64)> {
+        let blocks: Vec<Stored<'_>> = self.asides.iter().flat_map(|aside| aside.stored(partition)).collect();
+        let held = self.chunks.iter().map(|chunk| chunk.piece(partition));
+        self.fold_rows(&blocks, &held.collect::<Vec<_>>(), assembler, fold)
+    }
+
+    fn fold_rows(
+        &self,
+        blocks: &[Stored<'_>],
+        held: &[Piece<'_>],
+        assembler: &mut Assembler,
+        fold: &mut impl Fold,
+    ) -> Result<(u64, u64)> {
+        let context = self.context;
+        let loaded: u64 = blocks.iter().map(Stored::bytes_to_load).sum();
+        let assembled = (loaded + held.iter().map(|piece| piece.size_bytes() as u64).sum::<u64>()) * ASSEMBLED;
+        let mut turn = match context.reserve_in_turn(Step::Case, loaded + assembled) {
+            Ok(turn) => turn,
+            // What is held was too little to be put aside.
+            Err(error) if error.kind() == ErrorKind::MemoryLimit && held.is_empty() => {
+                return self.fold_split(blocks, error, assembler, fold);
+            }
+            Err(error) => return Err(error),
+        };
+        let mut read = Vec::with_capacity(blocks.len());
+        for block in blocks {
+            context.check_cancelled()?;
+            read.push(block.load()?);
+        }
+        let mut pieces: Vec<Piece<'_>> = held.iter().copied().chain(read.iter().flat_map(Loaded::pieces)).collect();
+        // Stable: what was cut from one chunk keeps its order.
+        pieces.sort_by_key(|piece| piece.first_order);
+        let events = assembler.gather(&pieces, context)?;
+        drop(pieces);
+        drop(read);
+        turn.shrink(assembled);
+        context.advance(events);
+        let cases = assembler.fold(self.ascending, context, fold)?;
+        if events > LARGE_EVENTS {
+            *assembler = Assembler::default();
+        }
+        Ok((events, cases))
+    }
+
+    /// Folds the rows of `blocks`, which do not fit into memory as `error` says, part by part.
+    fn fold_split(
+        &self,
+        blocks: &[Stored<'_>],
+        error: Error,
+        assembler: &mut Assembler,
+        fold: &mut impl Fold,
+    ) -> Result<(u64, u64)> {
+        let Some(spill) = self.context.spill() else { return Err(error) };
+        let memory = self.context.memory();
+        let free = memory.limit_bytes().unwrap_or(u64::MAX).saturating_sub(memory.used_bytes());
+        let wanted_bytes = free / (1 + ASSEMBLED) / self.context.threads() as u64;
+        let Some((parts, count)) = split(blocks, wanted_bytes, spill, self.context)? else { return Err(error) };
+        let (mut events, mut cases) = (0, 0);
+        for part in 0..count {
+            self.context.check_cancelled()?;
+            let of_part = parts.stored(part);
+            if !of_part.is_empty() {
+                let (of_events, of_cases) = self.fold_rows(&of_part, &[], assembler, fold)?;
+                events += of_events;
+                cases += of_cases;
+            }
+        }
+        Ok((events, cases))
+    }
+}
