@@ -52,7 +52,9 @@ def duration(seconds: float | None) -> str:
 
 
 def within(middle: float | None, low: float | None, high: float | None) -> str:
-    """A duration between bounds: ``1 h ± 30 s``, and as any other where the bounds meet.
+    """A duration between bounds: ``3 min 2 s ± 2.5 s``, and as any other where the bounds meet.
+
+    What rounding for people may hide is added to what stands behind the sign, so that no bound lies outside.
 
     Parameters
     ----------
@@ -61,12 +63,25 @@ def within(middle: float | None, low: float | None, high: float | None) -> str:
 
     Examples
     --------
-    >>> within(3600.0, 3570.0, 3630.0), within(60.0, 60.0, 60.0)
-    ('1 h ± 30 s', '1 min')
+    >>> within(182.0, 180.0, 184.0), within(60.0, 60.0, 60.0)
+    ('3 min 2 s ± 2.5 s', '1 min')
     """
     if middle is None or low is None or high is None or low == high:
         return duration(middle)
-    return f"{duration(middle)} ± {duration((high - low) / 2)}"
+    off = (high - low) / 2 + _hidden(middle)
+    return f"{duration(middle)} ± {duration(off + _hidden(off))}"
+
+
+def _hidden(seconds: float) -> float:
+    """By how many seconds :func:`duration` may round."""
+    seconds = abs(seconds)
+    if seconds < 1:
+        return 0.5 * 10.0 ** (math.floor(math.log10(seconds)) - 2) if seconds else 0.0
+    if seconds < 9.95:
+        return 0.05
+    place = next(place for place, (_, large_s) in enumerate(_STEPS) if seconds >= large_s)
+    large_s, small_s = _STEPS[place][1], _STEPS[min(place + 1, len(_STEPS) - 1)][1]
+    return large_s if seconds >= 99.5 * large_s else small_s / 2  # from 100 d on, hours are left out
 
 
 def bounds_of(name: str, columns: Container[str]) -> tuple[str, ...]:

@@ -55,3 +55,22 @@ def test_moments(iso: str | None, text: str) -> None:
 def test_counts_and_shares() -> None:
     assert (_human.count(1234567), _human.count(None)) == ("1,234,567", "-")
     assert (_human.share(0.1234), _human.share(None), _human.share(math.nan)) == ("12.3 %", "-", "-")
+
+
+@pytest.mark.parametrize(
+    "middle", [0.0, 0.0123456, 5.44, 9.949, 59.6, 182.3, 3599.9, 46825.2, 248034.4, 99.7 * 86400, 150.9 * 86400, 1e9]
+)
+@pytest.mark.parametrize("share", [0.0001, 0.01, 0.3])
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_what_is_told_of_bounds_includes_them(middle: float, share: float, sign: int) -> None:
+    """What people read, read back."""
+    half = middle * share or share
+    told, off = _human.within(sign * middle, sign * middle - half, sign * middle + half).split(" ± ")
+    assert abs(_seconds(told) - sign * middle) + half <= _seconds(off) * (1 + 1e-9)
+
+
+def _seconds(text: str) -> float:
+    units = {"d": 86400, "h": 3600, "min": 60, "s": 1, "ms": 1e-3, "µs": 1e-6, "ns": 1e-9}
+    parts = text.removeprefix("-").split()
+    total = sum(float(n) * units[unit] for n, unit in zip(parts[::2], parts[1::2], strict=True))
+    return -total if text.startswith("-") else total

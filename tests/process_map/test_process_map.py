@@ -247,6 +247,16 @@ def test_the_metric_is_written_and_the_width_stays_the_count() -> None:
     assert 'label="4"' in to_dot(*tables(traces), metric="cases")
 
 
+def test_a_percentile_with_bounds_is_written_with_them() -> None:
+    dfg, activities = tables([list("abc")] * 4)
+    count = dfg.num_rows
+    for name, seconds in (("p50_s", 3600.0), ("p50_lo_s", 3570.0), ("p50_hi_s", 3630.0)):
+        dfg = dfg.append_column(name, pa.array([seconds] * count))
+    assert 'label="1 h ± 1 min"' in to_dot(dfg, activities, metric="p50_s")
+    assert "1 h ± 1 min" in to_mermaid(dfg, activities, metric="p50_s")
+    assert 'label="59 min 30 s"' in to_dot(dfg, activities, metric="p50_lo_s")
+
+
 def test_the_order_of_rows_does_not_matter() -> None:
     dfg, activities = tables([list("abcd"), list("acbd"), list("badc")])
     backwards = [table.take(list(reversed(range(table.num_rows)))) for table in (dfg, activities)]

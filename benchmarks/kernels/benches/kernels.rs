@@ -9,9 +9,12 @@ use cjm_core::error::Result;
 use cjm_core::log::encode::Encoded;
 use cjm_core::log::spec::Negative;
 use cjm_core::measure::{activities, dfg, durations, overview, variants};
+use cjm_core::stats::asked::Asked;
+use cjm_core::stats::histogram::Histogram;
 use cjm_core::stats::moments::Moments;
 use cjm_core::stats::quantile::Percentile;
 use cjm_core::stats::ranks::Ranks;
+use cjm_core::stats::scale::Scale;
 use cjm_core::stats::sieve::Sieve;
 use cjm_kernels::{Log, Random};
 use criterion::{BatchSize, BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
@@ -64,15 +67,20 @@ fn folds(criterion: &mut Criterion) {
         fold(&mut group, "overview", &log, overview::State::default, |state, batch| state.fold(batch, true).unwrap());
         fold(&mut group, "activities", &log, activities::State::default, |state, batch| state.fold(batch));
         let percentiles: Vec<Percentile> = [50.0, 90.0, 95.0, 99.0].map(|p| Percentile::new(p).unwrap()).to_vec();
-        for (name, asked) in
-            [("edges", None), ("edges and moments", Some(&[][..])), ("edges and gaps", Some(&percentiles[..]))]
-        {
+        let (none, exact) = (Asked::exact(&[]), Asked::exact(&percentiles));
+        let within = Asked::new(percentiles, Some(0.01)).unwrap();
+        for (name, asked) in [
+            ("edges", None),
+            ("edges and moments", Some(&none)),
+            ("edges and gaps", Some(&exact)),
+            ("edges and gaps within 1 %", Some(&within)),
+        ] {
             let new = || dfg::State::new(asked, Negative::Keep, usize::MAX);
             fold(&mut group, name, &log, new, |state, batch| state.fold(batch).unwrap());
         }
         let keep = variants::Keep { durations: true, cases: false };
         fold(&mut group, "variants", &log, || variants::State::new(keep, None), |state, batch| state.fold(batch).unwrap());
-        fold(&mut group, "durations", &log, || durations::State::new(&percentiles), |state, batch| state.fold(batch));
+        fold(&mut group, "durations", &log, || durations::State::new(&exact), |state, batch| state.fold(batch));
     }
 }
 
@@ -149,6 +157,15 @@ fn percentiles(criterion: &mut Criterion) {
                 let mut sieve = Sieve::default();
                 blocks.iter().for_each(|block| sieve.take(block, &asked));
                 black_box(sieve.answer(&asked))
+            })
+        });
+        group.bench_function(format!("histogram, {n}"), |bencher| {
+            let (scale, mut moments) = (Scale::new(0.01).unwrap(), Moments::default());
+            blocks.iter().for_each(|block| moments.extend(block));
+            bencher.iter(|| {
+                let mut histogram = Histogram::new(scale);
+                blocks.iter().for_each(|block| histogram.take(block));
+                black_box(histogram.percentiles(&moments, &asked, 1))
             })
         });
         group.bench_function(format!("sorting, {n}"), |bencher| {

@@ -186,7 +186,7 @@ mod tests {
             (r#"{"version":1,"measures":[{"measure":"metrics","approx":0.01}]}"#, "approx"),
             (r#"{"version":1,"measures":[{"measure":"overview","approx":0.01}]}"#, "approx"),
             (r#"{"version":1,"measures":[{"measure":"dfg","approx":0}]}"#, "0.0001 to 0.5"),
-            (r#"{"version":1,"measures":[{"measure":"dfg","approx":"1%"}]}"#, "approx"),
+            (r#"{"version":1,"measures":[{"measure":"dfg","approx":"1%"}]}"#, "1%"),
             (r#"{"version":1,"measure":[]}"#, "measure"),
         ] {
             let error = Plan::parse(text).unwrap_err();
