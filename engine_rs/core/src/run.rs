@@ -236,7 +236,9 @@ impl Run<'_> {
         });
         // It matters, and they are few, only where there is a limit.
         let largest = if memory_is_short { largest.max().unwrap_or(0usize) as u64 } else { 0 };
-        if splitters.iter().any(|splitter| splitter.writer.is_some()) || !memory.fits(largest * ASSEMBLED) {
+        let growth = memory.limit_bytes().unwrap_or(0) / GROWTH_SHARE;
+        let fits = memory.fits(largest * (1 + ASSEMBLED) + growth);
+        if splitters.iter().any(|splitter| splitter.writer.is_some()) || !fits {
             // The measures will want the room.
             splitters.iter_mut().try_for_each(Splitter::put_aside)?;
         }
@@ -440,6 +442,9 @@ struct Splitter<'a> {
 /// From so many partitions on, so many chunks are brought together in memory.
 const MANY_PARTITIONS: usize = 1024;
 const CHUNKS_TOGETHER: usize = 32;
+
+/// The part of the memory limit that is left to the measures where all rows are held.
+const GROWTH_SHARE: u64 = 8;
 
 /// The part of the memory limit that all chunks may hold.
 const CHUNKS_SHARE: u64 = 2;

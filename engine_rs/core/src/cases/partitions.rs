@@ -1,5 +1,7 @@
 //! The rows of a log, by partition: how is one after the other mined, whether it fits into memory or not?
 
+use std::cmp::Reverse;
+
 use crate::cases::aside::{Aside, Loaded, Stored};
 use crate::cases::batch::Fold;
 use crate::cases::partition::{Assembler, Chunk, Partitioning, Piece};
@@ -37,12 +39,17 @@ impl<'a> Partitions<'a> {
         Partitions { context, chunks, asides, accounts, partitioning, ascending: false, rows: 0 }
     }
 
-    /// The partitions in the order in which they should be mined. On disk the largest comes first: it wants most of the
-    /// memory while the measures do not yet, and threads end at about the same time.
+    /// The partitions in the order in which they should be mined. With a limit the largest comes first: it wants most of
+    /// the memory while the measures do not yet, and threads end at about the same time.
     pub fn order(&self) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.partitioning.count()).collect();
-        let bytes = |partition: &usize| self.asides.iter().map(|aside| aside.bytes_on_disk(*partition)).sum::<u64>();
-        order.sort_by_cached_key(|partition| std::cmp::Reverse(bytes(partition)));
+        if self.context.memory().limit_bytes().is_some() {
+            order.sort_by_cached_key(|&partition| {
+                let held = self.chunks.iter().map(|chunk| chunk.piece(partition).size_bytes() as u64);
+                let on_disk = self.asides.iter().map(|aside| aside.bytes_on_disk(partition));
+                Reverse(held.chain(on_disk).sum::<u64>())
+            });
+        }
         order
     }
 
