@@ -26,8 +26,10 @@ def resident_bytes() -> int:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def main(path: str, phase: str, delay_s: str) -> None:
+def main(path: str, phase: str, delay_s: str, memory_limit: str = "", spill_dir: str = "") -> None:
     """Mines `path`, is interrupted some time after the phase has begun, and tells how that went."""
+    measures = MEASURES[:-1] if memory_limit else MEASURES  # the table of cases has to fit
+    space = {"memory_limit": int(memory_limit), "spill_dir": spill_dir} if memory_limit else {}
     log = pycjm.scan(path, **ROLES)
     log.describe()
     phases: list[str] = []
@@ -49,7 +51,7 @@ def main(path: str, phase: str, delay_s: str) -> None:
     before_tasks, before_bytes = tasks(), resident_bytes()
     told = {"phases": phases}
     try:
-        log.mine(*MEASURES, progress=progress)
+        log.mine(*measures, progress=progress, **space)
     except KeyboardInterrupt:
         told["stopped_s"] = time.monotonic() - sent[0]
     told["signals"] = len(sent)
@@ -59,7 +61,9 @@ def main(path: str, phase: str, delay_s: str) -> None:
     told["threads_left"] = tasks() - before_tasks
     told["bytes_left"] = resident_bytes() - before_bytes
     if phase == "any":  # and all is well: the same log can be mined again
-        told["events_again"] = log.mine("overview")["overview"].to_pyarrow()["events"][0].as_py()
+        told["events_again"] = log.mine("overview", **space)["overview"].to_pyarrow()["events"][0].as_py()
+    if spill_dir:
+        told["files_left"] = os.listdir(spill_dir)
     print(json.dumps(told))
 
 

@@ -43,9 +43,9 @@ def large_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def interrupted(path: Path, phase: str, delay_s: float) -> dict[str, Any]:
-    """What the program tells of its interrupted run."""
-    command = [sys.executable, str(PROGRAM), str(path), phase, str(delay_s)]
+def interrupted(path: Path, phase: str, delay_s: float, *space: object) -> dict[str, Any]:
+    """What the program tells of its interrupted run, with a memory limit and a directory where they are given."""
+    command = [sys.executable, str(PROGRAM), str(path), phase, str(delay_s), *map(str, space)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert "panicked" not in done.stderr
@@ -74,6 +74,24 @@ def test_every_phase_can_be_stopped(large_log: Path) -> None:
         if "stopped_s" in told:
             print(f"stopped {1000 * told['stopped_s']:.0f} ms after the signal, in {phase!r}")
             assert told["stopped_s"] < ALLOWED_S, phase
+
+
+@pytest.mark.parametrize("limited", [False, True])
+def test_a_run_stops_at_any_moment(large_log: Path, tmp_path: Path, limited: bool) -> None:
+    """Moments spread over the whole run, at random; a machine under load is given two seconds."""
+    space = (64_000_000, tmp_path) if limited else ()
+    stopped = []
+    for delay_s in np.random.default_rng(7).uniform(0, 2, 6):
+        told = interrupted(large_log, "any", delay_s, *space)
+        if "stopped_s" not in told:
+            continue
+        stopped.append(told["phases"][-1])
+        print(f"stopped {1000 * told['stopped_s']:.0f} ms after the signal, in {told['phases'][-1]!r}")
+        assert told["stopped_s"] < 2 * ALLOWED_S
+        assert told["threads_left"] <= 0
+        assert told.get("files_left", []) == []
+        assert told["events_again"] == N_EVENTS
+    assert stopped, "every run was over before its signal came"
 
 
 def test_the_program_leaves_no_file(large_log: Path, tmp_path: Path) -> None:

@@ -265,11 +265,14 @@ impl Run<'_> {
         });
         // It matters, and they are few, only where there is a limit.
         let largest = if memory_is_short { largest.max().unwrap_or(0usize) as u64 } else { 0 };
-        if splitters.iter().any(|splitter| splitter.writer.is_some()) || !memory.fits(largest * ASSEMBLED) {
+        let growth = memory.limit_bytes().unwrap_or(0) / GROWTH_SHARE;
+        let fits = memory.fits(largest * (1 + ASSEMBLED) + growth);
+        if splitters.iter().any(|splitter| splitter.writer.is_some()) || !fits {
             // The measures will want the room.
             self.timed(Phase::Partitioning.name(), || splitters.iter_mut().try_for_each(Splitter::put_aside))?;
         }
         let mut partitions = Partitions::new(partitioning, self.context);
+        partitions.memory_is_short = memory_is_short;
         let mut summaries = Vec::new();
         for splitter in splitters {
             partitions.accounts.push(splitter.account);
@@ -500,6 +503,9 @@ const TEXT_BYTES: u64 = 1024;
 /// From so many partitions on, so many chunks are brought together in memory.
 const MANY_PARTITIONS: usize = 1024;
 const CHUNKS_TOGETHER: usize = 32;
+
+/// The part of the memory limit that is left to the measures where all rows are held.
+const GROWTH_SHARE: u64 = 8;
 
 /// The part of the memory limit that all chunks may hold.
 const CHUNKS_SHARE: u64 = 2;

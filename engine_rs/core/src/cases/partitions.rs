@@ -1,5 +1,7 @@
 //! The rows of a log, by partition: how is one after the other mined, whether it fits into memory or not?
 
+use std::cmp::Reverse;
+
 use crate::cases::aside::{Aside, Loaded, Stored};
 use crate::cases::batch::Fold;
 use crate::cases::partition::{Assembler, Chunk, Partitioning, Piece};
@@ -21,6 +23,8 @@ pub struct Partitions<'a> {
     pub ascending: bool,
     /// How many there are.
     pub rows: u64,
+    /// Whether they are likely to be put aside.
+    pub memory_is_short: bool,
 }
 
 /// Bytes of space to bring an event's together with those of its case, and to hand them to the measures, in proportion to
@@ -34,7 +38,7 @@ impl<'a> Partitions<'a> {
     /// No rows yet.
     pub fn new(partitioning: Partitioning, context: &'a Context) -> Partitions<'a> {
         let (chunks, asides, accounts) = (Vec::new(), Vec::new(), Vec::new());
-        Partitions { context, chunks, asides, accounts, partitioning, ascending: false, rows: 0 }
+        Partitions { context, chunks, asides, accounts, partitioning, ascending: false, rows: 0, memory_is_short: false }
     }
 
     /// How many partitions there are.
@@ -42,12 +46,17 @@ impl<'a> Partitions<'a> {
         self.partitioning.count()
     }
 
-    /// The partitions in the order in which they should be mined. On disk the largest comes first: it wants most of the
-    /// memory while the measures do not yet, and threads end at about the same time.
+    /// The partitions in the order in which they should be mined. Where memory is short the largest comes first: it wants most of
+    /// the memory while the measures do not yet, and threads end at about the same time.
     pub fn order(&self) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.count()).collect();
-        let bytes = |partition: &usize| self.asides.iter().map(|aside| aside.bytes_on_disk(*partition)).sum::<u64>();
-        order.sort_by_cached_key(|partition| std::cmp::Reverse(bytes(partition)));
+        if self.memory_is_short {
+            order.sort_by_cached_key(|&partition| {
+                let held = self.chunks.iter().map(|chunk| chunk.piece(partition).size_bytes() as u64);
+                let on_disk = self.asides.iter().map(|aside| aside.bytes_on_disk(partition));
+                Reverse(held.chain(on_disk).sum::<u64>())
+            });
+        }
         order
     }
 
