@@ -116,7 +116,7 @@ _RUN = [
         "--memory",
         type=Memory(),
         metavar="SIZE",
-        help="The most the run may hold, like 4GiB; none: anything.  [default: half of what the machine or container has]",
+        help="The most the run may hold, like 4GiB; none: anything.  [default: half of the machine's or container's]",
     ),
     click.option(
         "--spill-dir", type=click.Path(), metavar="DIR", help="Where rows beyond that go.  [default: as TMPDIR says]"

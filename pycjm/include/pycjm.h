@@ -349,15 +349,20 @@ void cjm_string_free(char *text);
  *
  * `options_json` is a JSON object: `{"version": 1, "threads": null, "memory_limit_bytes": null, "batch_rows": null,
  * "spill_dir": null, "spill_limit_bytes": null}`, where all but `version` may be left out and null means the engine's
- * choice (as many threads as the process may use, no limit). Rows that do not fit under the memory limit are put aside
- * in nameless files in `spill_dir`; without one, they are an error. Results do not depend on these options.
+ * choice (as many threads as the process may use, no limit). What does not fit under the memory limit is put aside in
+ * nameless files in `spill_dir`; without one, that is an error. The limit may be `"auto"`: half of what the machine has,
+ * or a control group of the process allows. Only then the engine looks at the machine, and it writes nowhere but to
+ * `spill_dir`: no environment variable is read, and no directory for temporary files is guessed. Results do not depend
+ * on these options.
  *
  * @param[in] options_json The options.
  * @param[out] out The context, to be freed with `cjm_context_free`.
  * @param[out] err The error, if any. May be NULL.
  * @since 0.1
  */
-cjm_status cjm_context_new(const char *options_json, struct cjm_context **out, struct cjm_error **err);
+cjm_status cjm_context_new(const char *options_json,
+                           struct cjm_context **out,
+                           struct cjm_error **err);
 
 /**
  * Registers a case metric under the name by which plans refer to it.
@@ -530,8 +535,8 @@ cjm_status cjm_result_table(struct cjm_result *result,
 /**
  * Tells how the run went: a JSON object with `layout`, `rows`, `dropped_rows` (per role), `threads`, `grouping` (each
  * way of grouping that was tried), `partitions` (how many, or null), `looks` (how often the rows were gone through),
- * `naive_timestamps`, `phases` (each `name`, `seconds`), `peak_reserved_bytes`, `spilled_bytes`; a later version may add
- * members.
+ * `naive_timestamps`, `phases` (each `name`, `seconds`), `peak_reserved_bytes`, `memory_limit_bytes`,
+ * `memory_limit_from`, `spilled_bytes`; a later version may add members.
  *
  * @param[in] result The result.
  * @param[out] json_out The text, to be freed with `cjm_string_free`.

@@ -21,7 +21,7 @@ PACKAGE = ROOT / "pycjm"
 
 CORE_FLOORS = [
     {"error"},
-    {"units", "memory", "hash"},
+    {"units", "memory", "machine", "hash"},
     {"spill", "turns"},
     {"context", "stats"},
     {"workers"},

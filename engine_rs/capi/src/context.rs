@@ -87,8 +87,11 @@ pub struct cjm_progress_detail_t {
 ///
 /// `options_json` is a JSON object: `{"version": 1, "threads": null, "memory_limit_bytes": null, "batch_rows": null,
 /// "spill_dir": null, "spill_limit_bytes": null}`, where all but `version` may be left out and null means the engine's
-/// choice (as many threads as the process may use, no limit). Rows that do not fit under the memory limit are put aside
-/// in nameless files in `spill_dir`; without one, they are an error. Results do not depend on these options.
+/// choice (as many threads as the process may use, no limit). What does not fit under the memory limit is put aside in
+/// nameless files in `spill_dir`; without one, that is an error. The limit may be `"auto"`: half of what the machine has,
+/// or a control group of the process allows. Only then the engine looks at the machine, and it writes nowhere but to
+/// `spill_dir`: no environment variable is read, and no directory for temporary files is guessed. Results do not depend
+/// on these options.
 ///
 /// @param[in] options_json The options.
 /// @param[out] out The context, to be freed with `cjm_context_free`.

@@ -98,8 +98,8 @@ pub unsafe extern "C" fn cjm_result_table(
 
 /// Tells how the run went: a JSON object with `layout`, `rows`, `dropped_rows` (per role), `threads`, `grouping` (each
 /// way of grouping that was tried), `partitions` (how many, or null), `looks` (how often the rows were gone through),
-/// `naive_timestamps`, `phases` (each `name`, `seconds`), `peak_reserved_bytes`, `spilled_bytes`; a later version may add
-/// members.
+/// `naive_timestamps`, `phases` (each `name`, `seconds`), `peak_reserved_bytes`, `memory_limit_bytes`,
+/// `memory_limit_from`, `spilled_bytes`; a later version may add members.
 ///
 /// @param[in] result The result.
 /// @param[out] json_out The text, to be freed with `cjm_string_free`.

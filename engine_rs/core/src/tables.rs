@@ -8,7 +8,7 @@ use crate::cases::layout::Layout;
 use crate::context::{Account, Context};
 use crate::error::{Error, Result};
 use crate::log::roles::EventTypes;
-use crate::measure::cases::{CasesTable, Ranked};
+use crate::measure::cases::{CasesTable, Ranks};
 use crate::measure::folds::{Folds, even_out};
 use crate::measure::overview::Totals;
 use crate::measure::statistics::Sieved;
@@ -109,6 +109,22 @@ impl Gaps {
     }
 }
 
+/// All variants, with a rank for each.
+struct Ranked<'v, 'a> {
+    variants: &'v Merged<'a>,
+    ranking: Ranking,
+}
+
+impl Ranks for Ranked<'_, '_> {
+    fn parts(&self) -> usize {
+        self.variants.parts()
+    }
+
+    fn each_case(&self, part: usize, take: &mut dyn FnMut(usize, u32, u32)) -> Result<()> {
+        self.ranking.each_case(self.variants, part, take)
+    }
+}
+
 /// Makes the tables of the plan, in the order in which measures are listed.
 ///
 /// # Errors
@@ -171,7 +187,7 @@ pub fn finish<'a>(folds: Vec<Folds<'a>>, gaps: Gaps, with: &Tables<'a>) -> Resul
     }
     if plan.cases {
         let variants = variants.as_ref().ok_or_else(|| Error::internal("cases need variants"))?;
-        let ranking = &Ranking::new(variants, None, &label_order, with.context)?;
+        let ranking = Ranking::new(variants, None, &label_order, with.context)?;
         let (states, ranked) = (std::mem::take(&mut parts.cases), Ranked { variants, ranking });
         let cases = CasesTable::new(states, metrics, &ranked, with.types.clone(), with.context)?;
         tables.push(("cases", Table::Cases(Arc::new(cases))));

@@ -38,7 +38,16 @@ impl<'a> Partitions<'a> {
     /// No rows yet.
     pub fn new(partitioning: Partitioning, context: &'a Context) -> Partitions<'a> {
         let (chunks, asides, accounts) = (Vec::new(), Vec::new(), Vec::new());
-        Partitions { context, chunks, asides, accounts, partitioning, ascending: false, rows: 0, memory_is_short: false }
+        Partitions {
+            context,
+            chunks,
+            asides,
+            accounts,
+            partitioning,
+            ascending: false,
+            rows: 0,
+            memory_is_short: false,
+        }
     }
 
     /// How many partitions there are.

@@ -11,7 +11,7 @@ use arrow_buffer::{ScalarBuffer, ToByteSlice};
 use super::State;
 use super::merge::{Run, Runs};
 use super::rows::{Form, Rows, of_state};
-use super::table::Ranked;
+use super::table::Ranks;
 use crate::context::{Context, Step};
 use crate::error::{Error, Result};
 use crate::spill::{Block, Spill, SpillFile};
@@ -75,7 +75,7 @@ impl<'a> Aside<'a> {
 ///
 /// # Errors
 /// CANCELLED; MEMORY_LIMIT where a run does not fit; IO.
-pub fn ranked(asides: Vec<Aside<'_>>, spill: &Spill, ranked: &Ranked<'_, '_>, context: &Context) -> Result<Runs> {
+pub fn ranked(asides: Vec<Aside<'_>>, spill: &Spill, of_variants: &dyn Ranks, context: &Context) -> Result<Runs> {
     // The first run of each thread among all.
     let mut first_of_thread = Vec::with_capacity(asides.len());
     let mut runs = Vec::new();
@@ -83,7 +83,7 @@ pub fn ranked(asides: Vec<Aside<'_>>, spill: &Spill, ranked: &Ranked<'_, '_>, co
         first_of_thread.push(runs.len());
         runs.extend(aside.runs.iter().map(|run| (thread, run)));
     }
-    let by_run = Scattered::new(&asides, &first_of_thread, runs.len(), spill, ranked, context)?;
+    let by_run = Scattered::new(&asides, &first_of_thread, runs.len(), spill, of_variants, context)?;
     let form = asides.iter().map(|aside| aside.form).find(|form| form.metrics > 0 || form.ids);
     let form = Form { ranks: true, ..form.unwrap_or(Form { metrics: 0, ids: false, ranks: true }) };
     let bytes: u64 = runs.iter().map(|(_, run)| run.block.bytes()).sum();
@@ -123,14 +123,14 @@ impl<'a> Scattered<'a> {
         first_of_thread: &[usize],
         runs: usize,
         spill: &'a Spill,
-        ranked: &Ranked<'_, '_>,
+        of_variants: &dyn Ranks,
         context: &Context,
     ) -> Result<Scattered<'a>> {
         let scattered = Mutex::new(Scattered { file: spill.file()?, blocks: vec![Vec::new(); runs] });
         let space = || vec![Vec::<u32>::new(); runs];
-        workers::for_each_with(context, ranked.variants.parts(), space, |by_run, part| {
+        workers::for_each_with(context, of_variants.parts(), space, |by_run, part| {
             by_run.iter_mut().for_each(Vec::clear);
-            ranked.ranking.each_case(ranked.variants, part, |thread, case, rank| {
+            of_variants.each_case(part, &mut |thread, case, rank| {
                 let run = asides[thread].run_of(case);
                 by_run[first_of_thread[thread] + run].extend([case - asides[thread].runs[run].first, rank]);
             })?;

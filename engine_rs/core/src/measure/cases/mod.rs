@@ -14,4 +14,4 @@ mod rows;
 mod table;
 
 pub use fold::State;
-pub use table::{CasesTable, Ranked};
+pub use table::{CasesTable, Ranks};

@@ -18,7 +18,6 @@ use crate::error;
 use crate::log::encode::ByteList;
 use crate::log::roles::EventTypes;
 use crate::log::time::is_text;
-use crate::measure::variants::{Merged, Ranking};
 use crate::stats::sorting;
 use crate::units::ratio;
 
@@ -35,12 +34,16 @@ enum Source {
     Disk(Runs),
 }
 
-/// All variants and their ranks.
-pub struct Ranked<'v, 'a> {
-    /// The variants.
-    pub variants: &'v Merged<'a>,
-    /// A rank for each of them.
-    pub ranking: &'v Ranking,
+/// Knows the rank of the variant that each case follows.
+pub trait Ranks: Sync {
+    /// In how many parts the cases come.
+    fn parts(&self) -> usize;
+
+    /// Hands out the cases of a part: the thread, the case's number there, and the rank, counted from 1.
+    ///
+    /// # Errors
+    /// MEMORY_LIMIT; IO.
+    fn each_case(&self, part: usize, take: &mut dyn FnMut(usize, u32, u32)) -> error::Result<()>;
 }
 
 /// Rows in memory, as threads have folded them.
@@ -76,7 +79,7 @@ impl CasesTable {
     pub fn new(
         states: Vec<State<'_>>,
         metrics: Vec<(String, Vec<Vec<f64>>)>,
-        of_variants: &Ranked<'_, '_>,
+        of_variants: &dyn Ranks,
         types: EventTypes,
         context: &Context,
     ) -> error::Result<CasesTable> {
@@ -103,7 +106,7 @@ impl CasesTable {
     }
 
     /// How many rows there are.
-    pub fn len(&self) -> u64 {
+    pub fn n_rows(&self) -> u64 {
         match &self.source {
             Source::Memory(held) => held.rows.len() as u64,
             Source::Disk(runs) => runs.cases(),
@@ -153,13 +156,17 @@ impl Held {
     fn new(
         states: Vec<State<'static>>,
         metrics: Vec<Vec<Vec<f64>>>,
-        of_variants: &Ranked<'_, '_>,
+        of_variants: &dyn Ranks,
         context: &Context,
     ) -> error::Result<Held> {
         let cases: usize = states.iter().map(|state| state.order.len()).sum();
         // Their ranks, and their order.
         let _reserved = context.reserve_for_now(Step::Cases, (cases * (4 + 8)) as u64)?;
-        let ranks = of_variants.ranking.of_cases(of_variants.variants, context)?;
+        let mut ranks: Vec<Vec<u32>> = states.iter().map(|state| vec![0; state.order.len()]).collect();
+        for part in 0..of_variants.parts() {
+            context.check_cancelled()?;
+            of_variants.each_case(part, &mut |thread, case, rank| ranks[thread][case as usize] = rank)?;
+        }
         let mut rows: Vec<(u32, u32)> = Vec::with_capacity(cases);
         for (thread, state) in states.iter().enumerate() {
             rows.extend((0..state.order.len() as u32).map(|case| (thread as u32, case)));
@@ -227,7 +234,7 @@ impl Iterator for CasesReader {
     type Item = Result<RecordBatch, ArrowError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let left = usize::try_from(self.table.len() - self.done).unwrap_or(BATCH_ROWS).min(BATCH_ROWS);
+        let left = usize::try_from(self.table.n_rows() - self.done).unwrap_or(BATCH_ROWS).min(BATCH_ROWS);
         if left == 0 {
             return None;
         }

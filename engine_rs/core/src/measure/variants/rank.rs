@@ -49,19 +49,6 @@ impl Ranking {
         (rank != UNRANKED).then_some(rank as usize)
     }
 
-    /// Per thread, the rank of the variant of each of its cases, counted from 1. All variants have to be ranked.
-    ///
-    /// # Errors
-    /// INTERNAL where one is not; IO; CANCELLED.
-    pub fn of_cases(&self, variants: &Merged<'_>, context: &Context) -> Result<Vec<Vec<u32>>> {
-        let mut ranks: Vec<Vec<u32>> = variants.cases_of_threads.iter().map(|&cases| vec![0; cases as usize]).collect();
-        for part in 0..variants.parts() {
-            context.check_cancelled()?;
-            self.each_case(variants, part, |thread, case, rank| ranks[thread][case as usize] = rank)?;
-        }
-        Ok(ranks)
-    }
-
     /// Hands out the cases that follow the variants of a part: the thread, the case's number there, and the variant's
     /// rank, counted from 1. All variants have to be ranked.
     ///

@@ -1,0 +1,104 @@
+"""Are the table of cases and case metrics the same when they do not fit into memory?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from engines import PERCENTILES, THREADS, assert_equal, expected, parquet, roles
+from random_logs import draw_log
+
+import pycjm
+
+LIMIT = 4_000_000
+
+
+def as_bytes(result: pycjm.MiningResult) -> dict[str, bytes]:
+    """Each table as an Arrow IPC stream, batch by batch as the engine gives it."""
+    found = {}
+    for name in result:
+        sink, reader = pa.BufferOutputStream(), result[name].to_reader()
+        with pa.ipc.new_stream(sink, reader.schema) as writer:
+            for batch in reader:
+                writer.write_batch(batch)
+        found[name] = sink.getvalue().to_pybytes()
+    return found
+
+
+def steps(activities, times) -> float:  # type: ignore[no-untyped-def]
+    """A third of the events; none for cases of a single one."""
+    return len(activities) / 3 if len(activities) > 1 else float("nan")
+
+
+def signed(activities, times) -> float:  # type: ignore[no-untyped-def]
+    """Positive, negative, and zeros of both signs."""
+    return (len(activities) - 2.0) * (-1.0 if times[0] % 2 else 1.0)
+
+
+@pytest.mark.parametrize("layout", ["case", "time", "none"])
+@pytest.mark.parametrize("case_id", ["int64", "uint64", "string", "uuid"])
+def test_cases_are_what_they_are_in_memory(tmp_path: Path, layout: str, case_id: str) -> None:
+    """With starts, every variant listed, and no case metric: the reference says the same."""
+    events = draw_log(4, 60_000, n_cases=25_000, n_activities=3, layout=layout, case_id=case_id, with_starts=True)
+    path, spill = parquet(tmp_path, events, 4000), tmp_path / "spill"
+    spill.mkdir()
+    asked = ("overview", "variants", "durations", "cases")
+
+    def mined(threads: int, limit: int | str) -> pycjm.MiningResult:
+        options = {} if limit == "none" else {"spill_dir": spill}
+        log = pycjm.scan(path, **roles(events))
+        return log.mine(*asked, percentiles=PERCENTILES, threads=threads, memory_limit=limit, **options)
+
+    held = mined(2, "none")
+    wanted = expected(events)
+    assert_equal(held, {name: wanted[name] for name in asked})
+    # String ids of this log are long.
+    limit = LIMIT if case_id in ("int64", "uint64") else held.info["peak_reserved_bytes"] // 2
+    for threads in THREADS:
+        spilled = mined(threads, limit)
+        assert spilled.info["spilled_bytes"] > events.num_rows * 10
+        assert as_bytes(spilled) == as_bytes(held), threads
+        # The files go with the result that reads them.
+        assert list(spill.iterdir()) == []
+        first, again = (spilled["cases"].to_pyarrow() for _ in range(2))
+        assert first.equals(again)
+
+
+@pytest.mark.parametrize("layout", ["case", "none"])
+@pytest.mark.parametrize("with_cases", [False, True])
+def test_metrics_are_what_they_are_in_memory(tmp_path: Path, layout: str, with_cases: bool) -> None:
+    """Sums of floats to the bit, values that are missing, and columns of `cases`."""
+    pytest.importorskip("numba")
+    events = draw_log(8, 120_000, n_cases=50_000, n_activities=3, layout=layout)
+    path = parquet(tmp_path, events, 4000)
+    metrics = [pycjm.case_metric(function) for function in (steps, signed)]
+    asked = ["metrics", *(["cases"] if with_cases else []), *metrics]
+
+    def mined(threads: int, **space: object) -> pycjm.MiningResult:
+        return pycjm.scan(path, **roles(events)).mine(*asked, percentiles=PERCENTILES, threads=threads, **space)
+
+    held = mined(1, memory_limit="none")
+    some, all_cases = held["metrics"].to_pyarrow()["n"].to_pylist()
+    assert 0 < some < all_cases
+    for threads in THREADS:
+        spilled = mined(threads, memory_limit=LIMIT, spill_dir=tmp_path)
+        assert spilled.info["spilled_bytes"] > all_cases * 16
+        assert as_bytes(spilled) == as_bytes(held), threads
+
+
+def test_variants_that_do_not_fit_are_told_with_a_limit_that_does(tmp_path: Path) -> None:
+    """Most cases are a variant of their own, and all of them are ranked."""
+    events = draw_log(6, 300_000, n_cases=40_000, layout="case", n_activities=9)
+    log = pycjm.scan(parquet(tmp_path, events, 9000), **roles(events))
+    for asked in ("variants", "cases"):
+        with pytest.raises(pycjm.errors.MemoryLimit, match="ranking all variants") as caught:
+            log.mine(asked, threads=2, memory_limit=2_500_000, spill_dir=tmp_path)
+        needed = caught.value.details["needed_bytes"]
+        result = log.mine(asked, threads=2, memory_limit=needed, spill_dir=tmp_path)
+        assert result.info["spilled_bytes"] > 0, asked
+        held = log.mine(asked, threads=2, memory_limit="none")
+        assert result[asked].to_pyarrow().equals(held[asked].to_pyarrow())
+        # It is not much more than what is needed.
+        with pytest.raises(pycjm.errors.MemoryLimit):
+            log.mine(asked, threads=2, memory_limit=needed // 2, spill_dir=tmp_path)
