@@ -62,6 +62,8 @@ pub enum Step {
     Partitions,
     /// What the measures keep.
     Measures,
+    /// What is kept of the log to be merged with others.
+    State,
 }
 
 impl Step {
@@ -69,6 +71,7 @@ impl Step {
         match self {
             Step::Partitions => "the partitions",
             Step::Measures => "the measures",
+            Step::State => "the state",
         }
     }
 
@@ -77,7 +80,7 @@ impl Step {
     fn room(self) -> f64 {
         match self {
             Step::Partitions => 2.5,
-            Step::Measures => 1.5,
+            Step::Measures | Step::State => 1.5,
         }
     }
 }

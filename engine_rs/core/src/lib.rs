@@ -20,6 +20,7 @@ pub mod measure;
 
 pub mod plan;
 pub mod run;
+pub mod state;
 pub mod tables;
 
 /// The engine's version.

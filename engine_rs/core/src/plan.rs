@@ -15,6 +15,21 @@ struct PlanDocument {
     measures: Vec<MeasureDocument>,
     #[serde(default)]
     case_metrics: Vec<CaseMetricPlan>,
+    #[serde(default)]
+    state: Option<StatePlan>,
+}
+
+/// What is to be kept of the log, so that it can be merged with others.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StatePlan {
+    /// Whether the ids of cases are kept, so that none is counted twice.
+    #[serde(default = "yes")]
+    pub case_ids: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 #[derive(Deserialize)]
@@ -55,6 +70,8 @@ pub struct Plan {
     pub metrics: Option<Vec<Percentile>>,
     /// The case metrics to compute.
     pub case_metrics: Vec<CaseMetricPlan>,
+    /// The state to keep, if any.
+    pub state: Option<StatePlan>,
 }
 
 /// How many variants, and which percentiles of their case durations.
@@ -78,10 +95,10 @@ impl Plan {
             let text = format!("plan: version {} is not known; this engine reads version 1", document.version);
             return Err(Error::argument(text));
         }
-        if document.measures.is_empty() {
+        if document.measures.is_empty() && document.state.is_none() {
             return Err(Error::argument(format!("plan: no measure is named; choose from {}", MEASURES.join(", "))));
         }
-        let mut plan = Plan { case_metrics: document.case_metrics, ..Plan::default() };
+        let mut plan = Plan { case_metrics: document.case_metrics, state: document.state, ..Plan::default() };
         let mut seen = Vec::new();
         for measure in &document.measures {
             if seen.contains(&measure.measure.as_str()) {
@@ -165,6 +182,14 @@ mod tests {
     }
 
     #[test]
+    fn a_state_needs_no_measure_and_keeps_ids_unless_told_otherwise() {
+        let asked = |text: &str| Plan::parse(text).unwrap().state.map(|state| state.case_ids);
+        assert_eq!(asked(r#"{"version":1,"measures":[],"state":{}}"#), Some(true));
+        assert_eq!(asked(r#"{"version":1,"measures":[],"state":{"case_ids":false}}"#), Some(false));
+        assert_eq!(asked(r#"{"version":1,"measures":[{"measure":"dfg"}],"state":null}"#), None);
+    }
+
+    #[test]
     fn mistakes_are_named() {
         for (text, word) in [
             (r#"{"version":2,"measures":[]}"#, "version 2"),
@@ -176,6 +201,7 @@ mod tests {
             (r#"{"version":1,"measures":[{"measure":"overview","top":1}]}"#, "top"),
             (r#"{"version":1,"measures":[{"measure":"metrics"}]}"#, "case_metrics"),
             (r#"{"version":1,"measure":[]}"#, "measure"),
+            (r#"{"version":1,"measures":[],"state":{"ids":true}}"#, "ids"),
         ] {
             let error = Plan::parse(text).unwrap_err();
             assert!(error.message().contains(word), "{text}: {error}");

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
 
 use crate::cases::layout::Layout;
 use crate::context::Context;
@@ -23,6 +24,8 @@ pub enum Table {
     Batch(RecordBatch),
     /// One row per case.
     Cases(Arc<CasesTable>),
+    /// Rows in batches, of this schema.
+    Batches(SchemaRef, Vec<RecordBatch>),
 }
 
 /// What the tables are made with.

@@ -66,6 +66,11 @@ impl Sieved {
         Sieved { description: Description { moments, percentiles }, missed }
     }
 
+    /// Durations of which everything is known.
+    pub fn known(description: Description) -> Sieved {
+        Sieved { description, missed: None }
+    }
+
     /// What is known where that was not enough for the percentiles: then a second look is needed.
     pub fn missed(&self) -> Option<&Sieve> {
         self.missed.as_deref()

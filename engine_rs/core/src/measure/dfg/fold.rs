@@ -166,13 +166,7 @@ impl State {
             match self.negative {
                 Negative::Keep => {}
                 Negative::Zero => self.gaps[i] = 0,
-                Negative::Error => {
-                    let text = format!(
-                        "an event starts {} ticks before the one before it in its case ends; pass negative=\"keep\" or \"zero\" to accept overlaps",
-                        -gap
-                    );
-                    return Err(Error::data(text).with("column", "start_timestamp"));
-                }
+                Negative::Error => return Err(refused(gap)),
             }
         }
         Ok(())
@@ -216,6 +210,15 @@ impl State {
         };
         gathered.drain(take);
     }
+}
+
+/// The error for a gap below zero, where those are not allowed.
+pub fn refused(gap: i64) -> Error {
+    let text = format!(
+        "an event starts {} ticks before the one before it in its case ends; pass negative=\"keep\" or \"zero\" to accept overlaps",
+        gap.unsigned_abs()
+    );
+    Error::data(text).with("column", "start_timestamp")
 }
 
 /// Tells an edge what is in its bin; returns by how many bytes that has grown.

@@ -17,5 +17,5 @@ mod gathered;
 mod table;
 
 pub use edges::EdgeTable;
-pub use fold::State;
+pub use fold::{State, refused};
 pub use table::{Edge, Rows, complete, finish, table};

@@ -18,4 +18,5 @@ mod table;
 pub use distinct::Merged;
 pub use fold::{Aside, Keep, State};
 pub use rank::Ranking;
-pub use table::table;
+pub use sequences::read_codes;
+pub use table::{rows, table};
