@@ -1,6 +1,6 @@
 """How does the Rust engine answer a plan?
 
-The log's own stream goes in, one stream per table comes out; nothing is computed in Python.
+The log's own stream, or those of states, goes in, one stream per table comes out; nothing is computed in Python.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .. import _arrow, _lib
 from .._lib import ffi, lib
@@ -91,16 +91,68 @@ def mine(
     for metric in case_metrics:
         function = ffi.cast("cjm_case_metric_fn", metric.address())
         _lib.call(lib.cjm_context_add_case_metric, context, metric.name.encode(), function, ffi.NULL)
-    out = ffi.new("cjm_result **")
     text = json.dumps(plan).encode()
+    return _run(context, lib.cjm_mine, opened.pointer, text, progress=progress, aside=opened)
+
+
+def merge(
+    capsules: list[Any],
+    plan: dict[str, Any],
+    *,
+    threads: int | None,
+    memory_limit: int | None,
+    progress: _lib.Progress | None,
+    aside: _Aside,
+) -> NativeResult:
+    """Answers a plan from states.
+
+    Parameters
+    ----------
+    capsules : list
+        Each with the Arrow stream of a state; the streams are used up.
+    plan : dict
+        The plan of the C ABI, version 1.
+    threads, memory_limit : int or None
+        None leaves the choice to the engine.
+    progress : callable or None
+        Called in this thread.
+    aside : object
+        What explains an error of the streams, and stops them.
+
+    Returns
+    -------
+    NativeResult
+
+    Raises
+    ------
+    PycjmError
+        What the engine reports; what the Python side of a stream raised goes first.
+    """
+    context = _lib.new_context(threads=threads, memory_limit_bytes=memory_limit)
+    streams = ffi.new("struct ArrowArrayStream *[]", [_arrow.stream_pointer(capsule) for capsule in capsules])
+    text = json.dumps(plan).encode()
+    return _run(context, lib.cjm_merge, streams, len(capsules), text, progress=progress, aside=aside)
+
+
+class _Aside(Protocol):
+    """What is to be done when a run fails."""
+
+    def explain(self, error: BaseException) -> BaseException:
+        """The error to raise."""
+
+    def stop(self) -> None:
+        """Ends a reading of the Python side."""
+
+
+def _run(context: Any, function: Any, *args: Any, progress: _lib.Progress | None, aside: _Aside) -> NativeResult:
+    """Calls a function of the ABI that ends in context and result."""
+    out = ffi.new("cjm_result **")
     try:
-        _lib.run_cancellable(
-            context, lib.cjm_mine, opened.pointer, text, context, out, progress=progress, on_cancel=opened.stop
-        )
+        _lib.run_cancellable(context, function, *args, context, out, progress=progress, on_cancel=aside.stop)
     except BaseException as error:
         if out[0]:  # the run was over when the progress callback raised
             lib.cjm_result_free(out[0])
-        told = opened.explain(error)
+        told = aside.explain(error)
         if told is error:
             raise
         raise told from error

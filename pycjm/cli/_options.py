@@ -111,7 +111,9 @@ _OUTPUT = [
 ]
 
 
-def _all(options: list[Callable[[Command], Command]]) -> Callable[[Command], Command]:
+def all_of(options: list[Callable[[Command], Command]]) -> Callable[[Command], Command]:
+    """Several options as one decorator, in their order."""
+
     def decorate(function: Command) -> Command:
         for option in reversed(options):
             function = option(function)
@@ -120,11 +122,11 @@ def _all(options: list[Callable[[Command], Command]]) -> Callable[[Command], Com
     return decorate
 
 
-source_options = _all(_SOURCE)
+source_options = all_of(_SOURCE)
 """The log: paths, roles, and how its values are read."""
-run_options = _all(_RUN)
+run_options = all_of(_RUN)
 """How a run works."""
-output_options = _all(_OUTPUT)
+output_options = all_of(_OUTPUT)
 """How a command talks."""
 
 _NAMES = ("case", "activity", "timestamp", "start_timestamp", "order_by", "null_values")

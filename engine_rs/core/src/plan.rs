@@ -95,7 +95,7 @@ impl Plan {
             let text = format!("plan: version {} is not known; this engine reads version 1", document.version);
             return Err(Error::argument(text));
         }
-        if document.measures.is_empty() && document.state.is_none() {
+        if document.measures.is_empty() {
             return Err(Error::argument(format!("plan: no measure is named; choose from {}", MEASURES.join(", "))));
         }
         let mut plan = Plan { case_metrics: document.case_metrics, state: document.state, ..Plan::default() };
@@ -182,11 +182,12 @@ mod tests {
     }
 
     #[test]
-    fn a_state_needs_no_measure_and_keeps_ids_unless_told_otherwise() {
-        let asked = |text: &str| Plan::parse(text).unwrap().state.map(|state| state.case_ids);
-        assert_eq!(asked(r#"{"version":1,"measures":[],"state":{}}"#), Some(true));
-        assert_eq!(asked(r#"{"version":1,"measures":[],"state":{"case_ids":false}}"#), Some(false));
-        assert_eq!(asked(r#"{"version":1,"measures":[{"measure":"dfg"}],"state":null}"#), None);
+    fn a_state_keeps_ids_unless_told_otherwise() {
+        let asked = |state: &str| {
+            let text = format!(r#"{{"version":1,"measures":[{{"measure":"dfg"}}],"state":{state}}}"#);
+            Plan::parse(&text).unwrap().state.map(|state| state.case_ids)
+        };
+        assert_eq!(["{}", r#"{"case_ids":false}"#, "null"].map(asked), [Some(true), Some(false), None]);
     }
 
     #[test]
@@ -201,7 +202,8 @@ mod tests {
             (r#"{"version":1,"measures":[{"measure":"overview","top":1}]}"#, "top"),
             (r#"{"version":1,"measures":[{"measure":"metrics"}]}"#, "case_metrics"),
             (r#"{"version":1,"measure":[]}"#, "measure"),
-            (r#"{"version":1,"measures":[],"state":{"ids":true}}"#, "ids"),
+            (r#"{"version":1,"measures":[],"state":{}}"#, "no measure"),
+            (r#"{"version":1,"measures":[{"measure":"dfg"}],"state":{"ids":true}}"#, "ids"),
         ] {
             let error = Plan::parse(text).unwrap_err();
             assert!(error.message().contains(word), "{text}: {error}");
