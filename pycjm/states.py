@@ -1,23 +1,21 @@
 """How are logs that were mined apart answered together?
 
-A state is what the engine has kept of a log: one Arrow table, versioned, with a checksum. ``mine(..., state=...)`` makes
-it, :func:`merge` takes any number of them; what they mean is the engine's business alone.
+A state is what the engine has kept of a log: one Arrow table, versioned, with a checksum. ``mine(..., state=...)``
+makes it, :func:`merge` takes any number of them; what they mean is the engine's business alone.
 """
 
 from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from . import _arrow, errors, measures
+from . import _arrow, errors, measures, state_files
 from .result import MiningResult
 from .table import Table
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from ._lib import Progress
     from .backends.native import NativeResult
     from .measures import Measure
@@ -27,8 +25,6 @@ TABLE = "state"
 
 _NAME = b"pycjm.state.name"
 """Where the engine looks for what to call a state in errors."""
-_MAGIC = b"ARROW1"
-
 State = str | os.PathLike[str] | MiningResult | Any
 """A file, a result with a state, or anything with ``__arrow_c_stream__``."""
 
@@ -106,11 +102,9 @@ def merge(
     if state is not False:
         plan["state"] = {}
     given = _listed(states)
-    aside = _Reading()
+    aside = _Reading([os.fsdecode(one) if _is_path(one) else None for one in given])
     capsules = [_capsule(one, aside) for one in given]
-    result = native.merge(
-        capsules, plan, threads=threads, memory_limit=memory_limit, progress=progress, aside=aside
-    )
+    result = native.merge(capsules, plan, threads=threads, memory_limit=memory_limit, progress=progress, aside=aside)
     tables = {name: Table(name, functools.partial(result.reader, name)) for name in names}
     info = {"backend": "native", **result.info()}
     files = [os.fspath(one) for one in given if _is_path(one)]
@@ -149,30 +143,35 @@ def table(result: NativeResult) -> Table:
 def kept(result: MiningResult, state: bool | str | os.PathLike[str]) -> MiningResult:
     """The result, once its state is in the file, where one was named."""
     if not isinstance(state, bool):
-        write(result.state, state)
+        state_files.write(result.state, state)
     return result
 
 
-def write(state: Table, path: str | os.PathLike[str]) -> None:
-    """Writes a state to a compressed Arrow IPC file, which appears whole or not at all."""
-    import pyarrow as pa
-
-    from . import export
-
-    reader = state.to_reader()
-    with export.whole_file(path) as file:
-        options = pa.ipc.IpcWriteOptions(compression="zstd")
-        with pa.ipc.new_file(file, reader.schema, options=options) as writer:
-            for batch in reader:
-                writer.write_batch(batch)
-
-
 class _Reading(_arrow.Aside):
-    """The Python side of all states that are being read."""
+    """The Python side of all states that are being read.
+
+    Parameters
+    ----------
+    names : list of str or None
+        The file of each.
+    """
+
+    def __init__(self, names: list[str | None]) -> None:
+        super().__init__()
+        self._names = names
 
     def explain(self, error: BaseException) -> BaseException:
-        """What the Python side said, if it failed, else the engine's word."""
-        return self.failure or error if isinstance(error, errors.PycjmError) else error
+        """What the Python side said, if it failed, else the engine's word, with the name of the file."""
+        if not isinstance(error, errors.PycjmError):
+            return error
+        if self.failure is not None:
+            return self.failure
+        # Where not even a schema came over, the engine does not know the name.
+        number = error.details.get("state")
+        name = self._names[number - 1] if isinstance(number, int) else None
+        if name is None or not isinstance(error, errors.InvalidData | errors.Unsupported):
+            return error
+        return state_files.damaged(error.message.removeprefix(f"state {number}: "), name)
 
     def stop(self) -> None:
         """Ends the reading."""
@@ -203,7 +202,7 @@ def _listed(states: Any) -> list[Any]:
 def _capsule(one: Any, aside: _Reading) -> Any:
     """The stream of a state, with a name for errors if it is a file."""
     if _is_path(one):
-        schema, batches, name = *_file(one), os.fsdecode(one)
+        schema, batches, name = *state_files.open_state(one), os.fsdecode(one)
     else:
         reader = _arrow.as_reader(one.state if isinstance(one, MiningResult) else one)
         schema, batches, name = reader.schema, iter(reader), None
@@ -212,44 +211,7 @@ def _capsule(one: Any, aside: _Reading) -> Any:
 
     def explain(error: BaseException) -> BaseException:
         if name is not None and not isinstance(error, (errors.PycjmError, KeyboardInterrupt)):
-            return aside.note(_unreadable(error, name))
+            return aside.note(state_files.unreadable(error, name))
         return aside.note(_arrow.from_engine(error))
 
     return _arrow.guarded(schema, aside.watch(batches), explain).__arrow_c_stream__()
-
-
-def _file(path: str | os.PathLike[str]) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
-    """Schema and checked batches of a file."""
-    import pyarrow as pa
-
-    name = os.fsdecode(path)
-    try:
-        with open(path, "rb") as file:
-            begins_well = file.read(len(_MAGIC)) == _MAGIC
-    except OSError as error:
-        details = {"path": name, "errno": error.errno}
-        raise errors.IoError(f"cannot read {name}: {error.strerror or error}.", details) from error
-    if not begins_well:
-        text = f"{name} is no state of pycjm: not even an Arrow file; states are made with mine(..., state=path)."
-        raise errors.InvalidData(text, {"path": name})
-    try:
-        reader = pa.ipc.open_file(pa.OSFile(name))
-    except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
-        raise _unreadable(error, name) from error
-
-    def batches() -> Iterator[pa.RecordBatch]:
-        for number in range(reader.num_record_batches):
-            batch = reader.get_batch(number)
-            # In full: what the engine is given has no lengths of its own to check.
-            batch.validate(full=True)
-            yield batch
-
-    return reader.schema, batches()
-
-
-def _unreadable(error: BaseException, name: str) -> errors.PycjmError:
-    """The error for a file that pyarrow cannot read to its end."""
-    if isinstance(error, OSError) and error.errno is not None:
-        return errors.IoError(f"cannot read {name}: {error.strerror or error}.", {"path": name, "errno": error.errno})
-    text = f"{name}: this state is damaged ({str(error).splitlines()[0] if str(error) else type(error).__name__})"
-    return errors.InvalidData(f"{text}; make it anew from its log, or take another copy of it", {"path": name})

@@ -13,6 +13,7 @@ from ._options import output_options, run_arguments, run_options, scan_arguments
 
 MEASURES = ("overview", "activities", "dfg", "variants", "durations", "cases")
 
+
 @click.command("mine")
 @source_options
 @_tables.table_options(MEASURES, "all but cases")

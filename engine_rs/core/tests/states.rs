@@ -231,7 +231,7 @@ fn what_does_not_go_together_is_refused() {
         }
     };
     refused(&mined(&others, false, true, 1), ErrorKind::InvalidArgument, "start_timestamp");
-    refused(&mined(&others, true, false, 1), ErrorKind::InvalidArgument, "case ids are");
+    refused(&mined(&others, true, false, 1), ErrorKind::InvalidArgument, "the case ids of");
     refused(&plain, ErrorKind::InvalidData, "case 1 is in state 1 and in state 2");
     let strict = |negative: &str| mine(&log(&others, false, true, negative), PLAN, &Context::new());
     let pair = [strict("keep").unwrap(), strict("zero").unwrap()];
@@ -247,6 +247,19 @@ fn what_does_not_go_together_is_refused() {
         assert!(error.kind() == ErrorKind::InvalidArgument && error.message().contains("possible are"), "{error}");
     }
     assert!(merge(Vec::new(), PLAN, &Context::new()).is_err());
+}
+
+#[test]
+fn the_ids_of_a_log_without_cases_go_with_any_others() {
+    let (none, no_texts, some) =
+        (Rows::new(), mined(&Rows::new(), true, false, 1), mined(&some_rows(), false, false, 1));
+    let none = mined(&none, false, false, 1);
+    let kind = |results: &[&MiningResult]| facts(&merged(results))["case_ids"].clone();
+    assert_eq!(kind(&[&no_texts, &some, &none]), "int64");
+    assert_eq!(
+        [kind(&[&none, &none]), kind(&[&no_texts, &none]), kind(&[&none, &no_texts])],
+        ["int64", "utf8", "utf8"]
+    );
 }
 
 #[test]
@@ -266,8 +279,7 @@ fn states_without_ids_are_taken_at_their_word_and_those_that_are_kept_are_still_
 fn memory_is_asked_for_and_given_back() {
     let rows: Rows = (0..30_000).map(|i| (i / 3, (i * 7 % 5) as u8, i * i % 7919, i * i % 7919)).collect();
     let tight = Context::from_json(r#"{"version":1,"threads":1,"memory_limit_bytes":300000}"#).unwrap();
-    let error =
-        mine(&log(&rows, false, false, "keep"), ONLY, &tight).err().unwrap();
+    let error = mine(&log(&rows, false, false, "keep"), ONLY, &tight).err().unwrap();
     assert!(error.kind() == ErrorKind::MemoryLimit, "{error}");
     let result = mined(&rows, false, false, 2);
     let error = merge(vec![state(&result)], PLAN, &tight).err().unwrap();

@@ -46,7 +46,8 @@ impl Kind {
         }
     }
 
-    fn is_integer(self) -> bool {
+    /// Whether they are integers.
+    pub fn is_integer(self) -> bool {
         matches!(self, Kind::Signed | Kind::Unsigned)
     }
 
@@ -176,12 +177,12 @@ impl Ids {
             return Ok(self);
         }
         if !self.kind.is_integer() || !kind.is_integer() {
-            return Err(format!("its case ids are {}, those of others {}", self.kind.word(), kind.word()));
+            return Err(format!("the case ids of the first are {}, those of the second {}", kind.word(), self.kind.word()));
         }
         // Both ways the ids have to lie where the two ranges meet; then only what they were moved by differs.
         let moved = |key: u64| if self.kind == Kind::Signed { key >= SIGN } else { key < SIGN };
         if !self.keys.iter().all(|&key| moved(key)) {
-            return Err("its case ids do not fit beside those of others into 64 bits".to_owned());
+            return Err("the case ids of both do not fit into one type of 64 bits".to_owned());
         }
         self.keys.iter_mut().for_each(|key| *key ^= SIGN);
         self.kind = kind;

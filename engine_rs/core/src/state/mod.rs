@@ -209,22 +209,28 @@ fn common(states: &[(String, State)]) -> Result<Facts> {
 fn merged_ids(states: &mut [(String, State)]) -> Result<Option<Ids>> {
     let mut names = Vec::new();
     let mut lists = Vec::new();
+    let mut nothing: Option<Kind> = None;
     for (name, state) in states {
-        // The ids of a log without cases are of no kind in particular.
-        if let Some(ids) = state.ids.take().filter(|ids| ids.len() > 0) {
+        let Some(ids) = state.ids.take() else { continue };
+        if ids.len() > 0 {
             names.push(name.as_str());
             lists.push(ids);
+        } else {
+            // The ids of a log without cases go with any others.
+            nothing = Some(nothing.filter(|&kind| kind != ids.kind()).map_or(ids.kind(), |_| Kind::Text));
         }
     }
-    let Some(first) = lists.first() else { return Ok(None) };
-    let kind = match first.kind() {
-        Kind::Signed | Kind::Unsigned if lists.iter().all(Ids::fits_signed) => Kind::Signed,
-        Kind::Signed | Kind::Unsigned => Kind::Unsigned,
-        kind => kind,
+    let Some(first) = lists.first().map(Ids::kind) else { return Ok(nothing.map(Ids::new)) };
+    let kind = match lists.iter().all(|ids| ids.kind().is_integer()) && lists.iter().any(|ids| ids.kind() != first) {
+        true if lists.iter().all(Ids::fits_signed) => Kind::Signed,
+        true => Kind::Unsigned,
+        false => first,
     };
     let convert = |(name, ids): (&&str, Ids)| {
-        ids.converted(kind)
-            .map_err(|why| Error::argument(format!("{name} cannot be merged: {why}")).with("path", *name))
+        ids.converted(kind).map_err(|why| {
+            let text = format!("{} and {name} cannot be merged: {why}", names[0]);
+            Error::argument(text).with("path", *name)
+        })
     };
     let lists = names.iter().zip(lists).map(convert).collect::<Result<Vec<_>>>()?;
     let twice = |(id, one, other): (String, usize, usize)| {
