@@ -21,8 +21,8 @@ _MAGIC = b"ARROW1"
 _DIGEST = b"pycjm.state.file"
 """Where a file has the SHA-256 of itself, with zeros in place of its digits.
 
-It tells of any change at all; the engine's own checksum, which a state has also where it is no file, tells of those that
-mean something.
+It tells of any change at all; the engine's own checksum, which a state has also where it is no file, tells of those
+that mean something.
 """
 _KIND = b"sha256:"
 _DIGITS = re.compile(_KIND + rb"([0-9a-f]{64})")
