@@ -22,6 +22,7 @@ from .log import EventLog, LogDescription, scan
 from .result import MiningResult
 from .roles import Roles
 from .sample import sample, write_sample
+from .states import merge
 from .synth import synth, write_synth
 from .table import Table
 
@@ -39,6 +40,7 @@ __all__ = [
     "errors",
     "get_include",
     "measures",
+    "merge",
     "sample",
     "scan",
     "synth",

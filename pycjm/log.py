@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from . import backends, errors, measures, settings, source
+from . import backends, errors, measures, settings, source, states
 from . import roles as _roles
 from ._lib import in_worker, logger
 from .result import MiningResult
@@ -278,6 +278,8 @@ class EventLog:
         memory_limit: int | str | None = None,
         spill_dir: str | os.PathLike[str] | None = None,
         spill_limit: int | None = None,
+        state: bool | str | os.PathLike[str] = False,
+        state_ids: bool = True,
     ) -> MiningResult:
         """Computes measures in one pass over the log.
 
@@ -307,6 +309,11 @@ class EventLog:
             Where to; by default the system's directory for temporary files.
         spill_limit : int, optional
             The most bytes that may be put aside.
+        state : bool or path
+            Keep what :func:`pycjm.merge` needs to answer as if this and other logs had been mined together (native
+            backend): as ``state`` of the result, and in a file if a path is given, which is replaced in one step.
+        state_ids : bool
+            Keep the ids of cases in the state, so that no case is counted twice.
 
         Returns
         -------
@@ -333,9 +340,12 @@ class EventLog:
         plan, case_metrics = measures.build_plan(asked, percentiles, top, approx)
         space = {"memory_limit": memory_limit, "spill_dir": spill_dir, "spill_limit": spill_limit}
         self._check_run(backend, threads, space, case_metrics)
+        states.check(state, backend)
+        if state is not False:
+            plan["state"] = {"case_ids": bool(state_ids)}
         self._log(plan, backend)
         if backend == "native":
-            return self._mine_native(plan, case_metrics, threads, space, progress)
+            return states.kept(self._mine_native(plan, case_metrics, threads, space, progress), state)
         return self._mine_in_python(plan, case_metrics, backend, threads, progress)
 
     def sort(
@@ -488,7 +498,8 @@ class EventLog:
             for name in _table_names(plan)
         }
         info = {"backend": "native", **result.info()}
-        return MiningResult(tables, info, functools.partial(self._run_info, plan))
+        state = states.table(result) if "state" in plan else None
+        return MiningResult(tables, info, functools.partial(self._run_info, plan), state)
 
     def _mine_in_python(
         self,

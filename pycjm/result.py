@@ -30,6 +30,8 @@ class MiningResult(Mapping[str, Table]):
         How the run went.
     run_info : callable, optional
         Gives what :meth:`write` notes beside the tables: ``inputs`` and ``options``.
+    state : Table, optional
+        The state that was kept.
 
     Attributes
     ----------
@@ -52,8 +54,10 @@ class MiningResult(Mapping[str, Table]):
         tables: dict[str, Table],
         info: dict[str, Any],
         run_info: Callable[[], dict[str, Any]] = dict,
+        state: Table | None = None,
     ) -> None:
         self._tables = tables
+        self._state = state
         self._run_info = run_info
         self.info = info
 
@@ -76,6 +80,25 @@ class MiningResult(Mapping[str, Table]):
         return self is other
 
     __hash__ = object.__hash__
+
+    @property
+    def state(self) -> Table:
+        """What was kept of the log, for :func:`pycjm.merge`.
+
+        Raises
+        ------
+        InvalidArgument
+            None was kept.
+
+        Examples
+        --------
+        >>> import pycjm
+        >>> pycjm.sample().mine("overview", state=True).state.columns
+        ['part', 'labels', 'path', 'ticks', 'counts', 'negatives', 'ids']
+        """
+        if self._state is None:
+            raise errors.InvalidArgument("no state was kept of this log; mine it with state=True.", {"option": "state"})
+        return self._state
 
     def to_pm4py(self) -> tuple[Edges, dict[str, int], dict[str, int]]:
         """The directly-follows graph as pm4py has it.

@@ -1,6 +1,6 @@
 """How does the Rust engine answer a plan?
 
-The log's own stream goes in, one stream per table comes out; nothing is computed in Python.
+The log's own stream, or those of states, goes in, one stream per table comes out; nothing is computed in Python.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .. import _arrow, _lib
 from .._lib import ffi, lib, logger
@@ -27,13 +27,13 @@ class NativeResult:
     ----------
     pointer : cdata
         The handle, freed with this object.
-    space : dict
-        ``memory_limit_bytes`` and ``spill_dir`` of the run.
+    spill_dir : str or None
+        Where the run may have put something aside.
     """
 
-    def __init__(self, pointer: Any, space: dict[str, Any]) -> None:
+    def __init__(self, pointer: Any, spill_dir: str | None) -> None:
         self._pointer = pointer
-        self._space = space
+        self._spill_dir = spill_dir
 
     def reader(self, name: str) -> pa.RecordBatchReader:
         """A fresh stream of one table."""
@@ -43,7 +43,7 @@ class NativeResult:
         """How the run went: layout, rows, threads, seconds per phase, limit, peak memory and what was put aside."""
         out = ffi.new("char **")
         _lib.call(lib.cjm_result_info, self._pointer, out)
-        return json.loads(_lib.take_text(out[0])) | self._space
+        return json.loads(_lib.take_text(out[0])) | {"spill_dir": self._spill_dir}
 
 
 def mine(
@@ -87,30 +87,84 @@ def mine(
     PycjmError
         What the engine reports; what the Python side of the log's stream raised goes first.
     """
-    space = {
-        "memory_limit_bytes": None if memory_limit == "none" else "auto" if memory_limit is None else memory_limit,
-        "spill_dir": None if memory_limit == "none" else os.fsdecode(spill_dir or tempfile.gettempdir()),
-    }
-    context = _lib.new_context(threads=threads, spill_limit_bytes=spill_limit, **space)
+    directory = None if memory_limit == "none" else os.fsdecode(spill_dir or tempfile.gettempdir())
+    limit = None if memory_limit == "none" else "auto" if memory_limit is None else memory_limit
+    context = _lib.new_context(
+        threads=threads, memory_limit_bytes=limit, spill_dir=directory, spill_limit_bytes=spill_limit
+    )
     if memory_limit is not None:
-        logger.info("memory limit: %s, beyond which rows are put aside in %s", memory_limit, space["spill_dir"])
+        logger.info("memory limit: %s, beyond which rows are put aside in %s", memory_limit, directory)
     for metric in case_metrics:
         function = ffi.cast("cjm_case_metric_fn", metric.address())
         _lib.call(lib.cjm_context_add_case_metric, context, metric.name.encode(), function, ffi.NULL)
-    out = ffi.new("cjm_result **")
     text = json.dumps(plan).encode()
+    return _run(context, directory, lib.cjm_mine, opened.pointer, text, progress=progress, aside=opened)
+
+
+def merge(
+    capsules: list[Any],
+    plan: dict[str, Any],
+    *,
+    threads: int | None,
+    memory_limit: int | None,
+    progress: _lib.Progress | None,
+    aside: _Aside,
+) -> NativeResult:
+    """Answers a plan from states.
+
+    Parameters
+    ----------
+    capsules : list
+        Each with the Arrow stream of a state; the streams are used up.
+    plan : dict
+        The plan of the C ABI, version 1.
+    threads, memory_limit : int or None
+        None leaves the choice to the engine.
+    progress : callable or None
+        Called in this thread.
+    aside : object
+        What explains an error of the streams, and stops them.
+
+    Returns
+    -------
+    NativeResult
+
+    Raises
+    ------
+    PycjmError
+        What the engine reports; what the Python side of a stream raised goes first.
+    """
+    context = _lib.new_context(threads=threads, memory_limit_bytes="auto" if memory_limit is None else memory_limit)
+    streams = ffi.new("struct ArrowArrayStream *[]", [_arrow.stream_pointer(capsule) for capsule in capsules])
+    text = json.dumps(plan).encode()
+    return _run(context, None, lib.cjm_merge, streams, len(capsules), text, progress=progress, aside=aside)
+
+
+class _Aside(Protocol):
+    """What is to be done when a run fails."""
+
+    def explain(self, error: BaseException) -> BaseException:
+        """The error to raise."""
+
+    def stop(self) -> None:
+        """Ends a reading of the Python side."""
+
+
+def _run(
+    context: Any, spill_dir: str | None, function: Any, *args: Any, progress: _lib.Progress | None, aside: _Aside
+) -> NativeResult:
+    """Calls a function of the ABI that ends in context and result."""
+    out = ffi.new("cjm_result **")
     try:
-        _lib.run_cancellable(
-            context, lib.cjm_mine, opened.pointer, text, context, out, progress=progress, on_cancel=opened.stop
-        )
+        _lib.run_cancellable(context, function, *args, context, out, progress=progress, on_cancel=aside.stop)
     except BaseException as error:
         if out[0]:  # the run was over when the progress callback raised
             lib.cjm_result_free(out[0])
-        told = opened.explain(error)
+        told = aside.explain(error)
         if told is error:
             raise
         raise told from error
-    result = NativeResult(ffi.gc(out[0], lib.cjm_result_free), space)
+    result = NativeResult(ffi.gc(out[0], lib.cjm_result_free), spill_dir)
     _log(result.info())
     return result
 

@@ -21,6 +21,7 @@ COMMANDS = {
     "bench": "Compare pycjm with other tools on a synthetic log.",
     "inspect": "Show the columns of a log, their roles, and what is in it.",
     "map": "Draw the process map as Graphviz DOT or Mermaid.",
+    "merge": "Compute measures of several logs together, from their states.",
     "mine": "Compute measures of a log: a summary here, or all tables as files.",
     "sample": "Write the sample log into a directory.",
     "sort": "Write a log in case order, so that every question to it is a scan.",

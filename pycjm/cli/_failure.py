@@ -22,7 +22,7 @@ BROKEN_PIPE = 128 + 13
 _OPTIONS = (
     "case|activity|timestamp|start_timestamp|order_by|timestamp_format|timestamp_unit|timezone|delimiter|quote|encoding|"
     "lifecycle|null_values|on_null|joiner|negative|threads|backend|top|percentiles|approx|memory_limit|format|spill_dir|"
-    "spill_limit|temp_dir"
+    "spill_limit|temp_dir|state"
 )
 
 

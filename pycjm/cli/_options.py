@@ -157,7 +157,9 @@ _OUTPUT = [
 ]
 
 
-def _all(options: list[Callable[[Command], Command]]) -> Callable[[Command], Command]:
+def all_of(options: list[Callable[[Command], Command]]) -> Callable[[Command], Command]:
+    """Several options as one decorator, in their order."""
+
     def decorate(function: Command) -> Command:
         for option in reversed(options):
             function = option(function)
@@ -166,13 +168,13 @@ def _all(options: list[Callable[[Command], Command]]) -> Callable[[Command], Com
     return decorate
 
 
-source_options = _all(_SOURCE)
+source_options = all_of(_SOURCE)
 """The log: paths, roles, and how its values are read."""
-run_options = _all(_RUN)
+run_options = all_of(_RUN)
 """How a run works."""
-progress_options = _all(_PROGRESS)
+progress_options = all_of(_PROGRESS)
 """How a command shows how far it is."""
-output_options = _all(_OUTPUT)
+output_options = all_of(_OUTPUT)
 """How a command talks."""
 
 _NAMES = ("case", "activity", "timestamp", "start_timestamp", "order_by", "null_values")

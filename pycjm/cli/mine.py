@@ -3,51 +3,25 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from .. import _signals
+from . import _tables
 from ._options import output_options, progress_options, run_arguments, run_options, scan_arguments, source_options
 
-if TYPE_CHECKING:
-    from ..log import EventLog
-    from ..result import MiningResult
-
 MEASURES = ("overview", "activities", "dfg", "variants", "durations", "cases")
-SHOWN = 10
-"""How many rows of a table a terminal shows."""
 
 
 @click.command("mine")
 @source_options
+@_tables.table_options(MEASURES, "all but cases")
 @click.option(
-    "--measure",
-    multiple=True,
-    type=click.Choice(MEASURES),
-    help="Repeatable.  [default: all but cases]",
-)
-@click.option("--percentile", multiple=True, type=float, metavar="P", help="Repeatable.  [default: 50, 90, 95, 99]")
-@click.option(
-    "--approx",
-    type=float,
-    metavar="E",
-    help="Percentiles off by at most this share (0.01: one percent), with bounds.  [default: exact]",
-)
-@click.option(
-    "--top", type=click.IntRange(min=1), metavar="N", help=f"Rows shown (default {SHOWN}), variants written (all)."
-)
-@click.option(
-    "--out", type=click.Path(), metavar="DIR", help="Write one file per table and run.json into a new directory."
-)
-@click.option("--overwrite", is_flag=True, help="Replace what a former run has written to --out.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["parquet", "csv", "json", "arrow"]),
-    default="parquet",
+    "--state-ids/--no-state-ids",
+    default=True,
     show_default=True,
-    help="Of the files in --out.",
+    help="Keep the ids of cases in it, so that merging finds those that are in two logs.",
 )
 @run_options
 @progress_options
@@ -60,6 +34,8 @@ def command(
     out: str | None,
     overwrite: bool,
     form: str,
+    state: str | None,
+    state_ids: bool,
     as_json: bool,
     quiet: bool,
     **given: Any,
@@ -67,7 +43,7 @@ def command(
     """Compute measures of the log in SOURCE: a file, several, a directory, or a pattern.
 
     Without --out a summary is shown, or with --json all tables as one JSON document. With --out the tables are written
-    as files, whole or not at all.
+    as files, whole or not at all. With --state, what pycjm merge needs is kept as well, in one file.
 
     \b
     pycjm mine log.parquet
@@ -78,72 +54,38 @@ def command(
     _signals.clean_up("pyarrow")
     import pycjm
 
-    from .. import export
     from . import _output
     from ._progress import progress_bar
 
-    if out is not None:
-        export.check_target(out, overwrite=overwrite)
-    elif overwrite:
-        raise click.UsageError("--overwrite needs --out.")
+    _tables.check_targets(out, state, overwrite=overwrite)
     scan, run = scan_arguments(given), run_arguments(given)
-    cut = _cut(measure, top, shows=out is None and not as_json)
+    cut = _tables.cut(measure, top, shows=out is None and not as_json)
     asked: dict[str, Any] = {"percentiles": percentile} if percentile else {}
     if approx is not None:
         asked["approx"] = approx
+    kept = {} if state is None else {"state": state, "state_ids": state_ids}
     began = time.monotonic()
     log = pycjm.scan(**scan)
     _output.say_guess(log, quiet=quiet)
     record = None
     with progress_bar(quiet=quiet) as progress:
-        result = log.mine(*measure, top=cut, progress=progress, **asked, **run)
+        result = log.mine(*measure, top=cut, progress=progress, **asked, **kept, **run)
         if out is not None:
             percentiles = list(percentile or pycjm.measures.DEFAULT_PERCENTILES)
-            mined = {"measures": list(result), "top": cut, "percentiles": percentiles, "approx": approx, **run}
+            mined = {"measures": list(result), "top": cut, "percentiles": percentiles, "approx": approx, **kept, **run}
             run_info = {
                 "inputs": [file["path"] for file in log.describe().files],
                 "options": {"scan": scan | _output.roles_of(log), "mine": mined},
                 "run": {"seconds": round(time.monotonic() - began, 6)},
             }
-            record = export.write_result(
-                result, out, format=form, overwrite=overwrite, run_info=run_info, progress=progress
-            )
+            record = _tables.write(result, out, form, overwrite, run_info, progress)
     _output.say_naive(result.info, quiet=quiet)
+    _tables.say_state(state, quiet=quiet)
     if record is not None:
-        files = ", ".join(f"{table['file']} ({table['rows']:,})" for table in record["tables"])
-        _output.say(f"Wrote to {out}: {files}, run.json", quiet=quiet)
-        if as_json:
-            _output.print_json(record)
+        _tables.say_written(out, record, as_json=as_json, quiet=quiet)
     elif as_json:
-        _print_json(log, result)
+        _tables.print_json(result, {"roles": _output.roles_of(log), "guessed": list(log.guessed)})
     else:
         from ._summary import summary
 
-        _output.print_rich(*summary(result, top or SHOWN))
-
-
-def _cut(measure: tuple[str, ...], top: int | None, *, shows: bool) -> int | None:
-    """How many variants to compute: what is not shown need not be made."""
-    if not measure or "variants" in measure:
-        return (top or SHOWN) if shows else top
-    if top is not None and not shows:
-        raise click.UsageError("--top cuts the variants, and --measure leaves them out.")
-    return None
-
-
-def _print_json(log: EventLog, result: MiningResult) -> None:
-    """All tables as one document, piece by piece: ``cases`` may be as long as the log."""
-    import json
-
-    from .._formats import json_pieces
-    from . import _output
-
-    head = {"roles": _output.roles_of(log), "guessed": list(log.guessed), "run": result.info}
-    # default=str, because the engine may tell things that JSON has no word for.
-    click.echo("{" + json.dumps(head, ensure_ascii=False, default=str)[1:-1] + ', "tables": {', nl=False)
-    for position, (name, table) in enumerate(result.items()):
-        click.echo((", " if position else "") + json.dumps(name) + ": ", nl=False)
-        reader = table.to_reader()
-        for piece in json_pieces(reader.schema, reader):
-            click.echo(piece, nl=False)
-    click.echo("}}")
+        _output.print_rich(*summary(result, top or _tables.SHOWN))

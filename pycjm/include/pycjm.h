@@ -515,6 +515,31 @@ cjm_status cjm_mine(struct cjm_log *log,
                     struct cjm_error **err);
 
 /**
+ * Answers the measures of a plan from the states of several logs, as if those had been mined together.
+ *
+ * A state is the table "state" that `cjm_mine`, or this function, gives where the plan has `"state": {}`. The logs must
+ * have no case in common: a case whose id is in two states fails the call; states without ids are taken at their word.
+ * Measures of single cases (`cases`, `metrics`) cannot be asked for. The metadata `pycjm.state.name` of a stream's schema,
+ * if it is there, is what errors call that state.
+ *
+ * All streams are consumed, also when the call fails: their `release` is NULL afterwards.
+ *
+ * @param[in,out] states `n_states` pointers to streams.
+ * @param[in] n_states How many there are; at least one.
+ * @param[in] plan_json The plan, version 1.
+ * @param[in] context The surroundings; one run at a time.
+ * @param[out] out The result, to be freed with `cjm_result_free`.
+ * @param[out] err The error, if any. May be NULL.
+ * @since 0.1
+ */
+cjm_status cjm_merge(struct ArrowArrayStream *const *states,
+                     uint64_t n_states,
+                     const char *plan_json,
+                     struct cjm_context *context,
+                     struct cjm_result **out,
+                     struct cjm_error **err);
+
+/**
  * Gives a table of a result as an Arrow C stream. May be called any number of times, for the same table, too.
  *
  * The stream stays valid after the result is freed; it is used by one thread at a time and released by its consumer.
@@ -522,7 +547,7 @@ cjm_status cjm_mine(struct cjm_log *log,
  * name of the status, such as `INVALID_DATA: ...`.
  *
  * @param[in] result The result.
- * @param[in] name The name of a measure in the plan, such as "dfg".
+ * @param[in] name The name of a measure in the plan, such as "dfg", or "state" where the plan asks for one.
  * @param[out] out A place for the stream; what it holds before is overwritten, not released.
  * @param[out] err The error, if any. May be NULL.
  * @since 0.1

@@ -208,7 +208,7 @@ def test_the_options_of_a_command_are_those_described(name):
 
 def test_the_commands_are_those_described():
     heads = [anchor for anchor in sections(DOCS / "cli.md") if anchor.startswith("pycjm-")]
-    commands = ("sample", "synth", "inspect", "mine", "map", "sort", "bench", "versions")
+    commands = ("sample", "synth", "inspect", "mine", "merge", "map", "sort", "bench", "versions")
     assert heads == [f"pycjm-{name}" for name in commands]
     assert set(COMMANDS) == {head.removeprefix("pycjm-") for head in heads}
 

@@ -3,13 +3,16 @@
 use std::ffi::c_char;
 use std::sync::atomic::AtomicBool;
 
+use arrow_array::RecordBatchReader;
 use arrow_array::ffi_stream::FFI_ArrowArrayStream;
-use cjm_core::run::{MiningResult, mine};
+use cjm_core::error::{Error, Result};
+use cjm_core::run::{MiningResult, merge, mine};
 
 use crate::context::cjm_context;
 use crate::error::{cjm_error, cjm_status};
 use crate::export::export;
 use crate::guard::{self, Call, Handle, guard};
+use crate::import::{Imported, take};
 use crate::log::cjm_log;
 use crate::text;
 
@@ -67,6 +70,66 @@ pub unsafe extern "C" fn cjm_mine(
     unsafe { guard(err, body) }
 }
 
+/// Answers the measures of a plan from the states of several logs, as if those had been mined together.
+///
+/// A state is the table "state" that `cjm_mine`, or this function, gives where the plan has `"state": {}`. The logs must
+/// have no case in common: a case whose id is in two states fails the call; states without ids are taken at their word.
+/// Measures of single cases (`cases`, `metrics`) cannot be asked for. The metadata `pycjm.state.name` of a stream's schema,
+/// if it is there, is what errors call that state.
+///
+/// All streams are consumed, also when the call fails: their `release` is NULL afterwards.
+///
+/// @param[in,out] states `n_states` pointers to streams.
+/// @param[in] n_states How many there are; at least one.
+/// @param[in] plan_json The plan, version 1.
+/// @param[in] context The surroundings; one run at a time.
+/// @param[out] out The result, to be freed with `cjm_result_free`.
+/// @param[out] err The error, if any. May be NULL.
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cjm_merge(
+    states: *const *mut FFI_ArrowArrayStream,
+    n_states: u64,
+    plan_json: *const c_char,
+    context: *mut cjm_context,
+    out: *mut *mut cjm_result,
+    err: *mut *mut cjm_error,
+) -> cjm_status {
+    let body = |call: &mut Call<'_>| {
+        // First of all, so that they are consumed whatever the other arguments are.
+        // SAFETY: NULL, or as many pointers as the caller says, each NULL or a stream that is given away.
+        let streams = unsafe { take_all(states, n_states) };
+        // SAFETY: each pointer is NULL or what the header asks for.
+        let (plan, context, out) =
+            unsafe { (call.text(plan_json, "plan_json")?, call.handle(context, "context")?, call.out(out, "out")?) };
+        let _running = context.start()?;
+        let open = |(number, stream): (usize, Result<_>)| {
+            let reader = stream.and_then(|stream| Imported::new(stream, false)).map_err(|error| {
+                Error::new(error.kind(), format!("state {}: {}", number + 1, error.message())).with("state", number + 1)
+            })?;
+            Ok(Box::new(reader) as Box<dyn RecordBatchReader + Send>)
+        };
+        let readers = streams?.into_iter().enumerate().map(open).collect::<Result<Vec<_>>>()?;
+        let result = merge(readers, plan, &context.context)?;
+        out.give(cjm_result { result, broken: AtomicBool::new(false) });
+        Ok(())
+    };
+    // SAFETY: `err` is NULL or valid for writing.
+    unsafe { guard(err, body) }
+}
+
+/// Takes every one of the streams, whatever is wrong with others.
+///
+/// # Safety
+/// `streams` is NULL or points to `n` pointers, each as [`take`] asks for.
+unsafe fn take_all(streams: *const *mut FFI_ArrowArrayStream, n: u64) -> Result<Vec<Result<FFI_ArrowArrayStream>>> {
+    if streams.is_null() {
+        return Err(Error::argument("states is NULL").with("argument", "states"));
+    }
+    // SAFETY: passed on.
+    Ok((0..n as usize).map(|i| unsafe { take(*streams.add(i)) }).collect())
+}
+
 /// Gives a table of a result as an Arrow C stream. May be called any number of times, for the same table, too.
 ///
 /// The stream stays valid after the result is freed; it is used by one thread at a time and released by its consumer.
@@ -74,7 +137,7 @@ pub unsafe extern "C" fn cjm_mine(
 /// name of the status, such as `INVALID_DATA: ...`.
 ///
 /// @param[in] result The result.
-/// @param[in] name The name of a measure in the plan, such as "dfg".
+/// @param[in] name The name of a measure in the plan, such as "dfg", or "state" where the plan asks for one.
 /// @param[out] out A place for the stream; what it holds before is overwritten, not released.
 /// @param[out] err The error, if any. May be NULL.
 /// @since 0.1

@@ -79,6 +79,8 @@ pub enum Step {
     Variants,
     /// The rows of `cases` and the values of case metrics.
     Cases,
+    /// What is kept of the log to be merged with others.
+    State,
 }
 
 impl Step {
@@ -90,6 +92,7 @@ impl Step {
             Step::Measures => "the measures",
             Step::Variants => "ranking all variants",
             Step::Cases => "the cases and their metrics",
+            Step::State => "the state",
         }
     }
 
@@ -100,7 +103,7 @@ impl Step {
         match self {
             Step::Partitions => 2.5,
             Step::Case => 1.25,
-            Step::Measures | Step::Variants | Step::Cases => 1.5,
+            Step::Measures | Step::Variants | Step::Cases | Step::State => 1.5,
         }
     }
 }

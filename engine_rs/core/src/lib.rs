@@ -22,6 +22,7 @@ pub mod measure;
 
 pub mod plan;
 pub mod run;
+pub mod state;
 pub mod tables;
 
 /// The engine's version.

@@ -16,6 +16,21 @@ struct PlanDocument {
     measures: Vec<MeasureDocument>,
     #[serde(default)]
     case_metrics: Vec<CaseMetricPlan>,
+    #[serde(default)]
+    state: Option<StatePlan>,
+}
+
+/// What is to be kept of the log, so that it can be merged with others.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StatePlan {
+    /// Whether the ids of cases are kept, so that none is counted twice.
+    #[serde(default = "yes")]
+    pub case_ids: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 #[derive(Deserialize)]
@@ -57,6 +72,8 @@ pub struct Plan {
     pub metrics: Option<Vec<Percentile>>,
     /// The case metrics to compute.
     pub case_metrics: Vec<CaseMetricPlan>,
+    /// The state to keep, if any.
+    pub state: Option<StatePlan>,
 }
 
 /// How many variants, and which percentiles of their case durations.
@@ -83,7 +100,7 @@ impl Plan {
         if document.measures.is_empty() {
             return Err(Error::argument(format!("plan: no measure is named; choose from {}", MEASURES.join(", "))));
         }
-        let mut plan = Plan { case_metrics: document.case_metrics, ..Plan::default() };
+        let mut plan = Plan { case_metrics: document.case_metrics, state: document.state, ..Plan::default() };
         let mut seen = Vec::new();
         for measure in &document.measures {
             if seen.contains(&measure.measure.as_str()) {
@@ -173,6 +190,15 @@ mod tests {
     }
 
     #[test]
+    fn a_state_keeps_ids_unless_told_otherwise() {
+        let asked = |state: &str| {
+            let text = format!(r#"{{"version":1,"measures":[{{"measure":"dfg"}}],"state":{state}}}"#);
+            Plan::parse(&text).unwrap().state.map(|state| state.case_ids)
+        };
+        assert_eq!(["{}", r#"{"case_ids":false}"#, "null"].map(asked), [Some(true), Some(false), None]);
+    }
+
+    #[test]
     fn mistakes_are_named() {
         for (text, word) in [
             (r#"{"version":2,"measures":[]}"#, "version 2"),
@@ -188,6 +214,8 @@ mod tests {
             (r#"{"version":1,"measures":[{"measure":"dfg","approx":0}]}"#, "0.0001 to 0.5"),
             (r#"{"version":1,"measures":[{"measure":"dfg","approx":"1%"}]}"#, "1%"),
             (r#"{"version":1,"measure":[]}"#, "measure"),
+            (r#"{"version":1,"measures":[],"state":{}}"#, "no measure"),
+            (r#"{"version":1,"measures":[{"measure":"dfg"}],"state":{"ids":true}}"#, "ids"),
         ] {
             let error = Plan::parse(text).unwrap_err();
             assert!(error.message().contains(word), "{text}: {error}");

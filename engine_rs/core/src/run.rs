@@ -1,7 +1,7 @@
 //! How is a plan answered? One reading of the log, folds on every thread, then tables.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use arrow_array::{RecordBatchIterator, RecordBatchReader};
@@ -22,9 +22,15 @@ use crate::log::{Log, dropped_json};
 use crate::measure::folds::{Folds, SecondLook, gaps_quota};
 use crate::measure::{dfg, durations};
 use crate::plan::{MEASURES, Plan};
+use crate::state::State;
+use crate::state::collect::{Beside, Collector, Read};
 use crate::stats::asked::Asked;
 use crate::tables::{Gaps, Table, Tables, finish};
 use crate::workers::{self, FirstError};
+
+mod merge;
+
+pub use merge::merge;
 
 /// The tables of a run and how it went.
 pub struct MiningResult {
@@ -44,11 +50,11 @@ impl MiningResult {
     /// INVALID_ARGUMENT for a table that the plan did not ask for.
     pub fn table(&self, name: &str) -> Result<Box<dyn RecordBatchReader + Send>> {
         match self.tables.iter().find(|(known, _)| *known == name) {
-            Some((_, Table::Batches(batches))) => {
-                let schema = batches.first().ok_or_else(|| Error::internal("a table without a batch"))?.schema();
-                Ok(Box::new(RecordBatchIterator::new(batches.clone().into_iter().map(Ok), schema)))
-            }
             Some((_, Table::Cases(cases))) => Ok(Box::new(cases.reader())),
+            Some((_, Table::Batches(schema, batches))) => {
+                let batches: Vec<_> = batches.iter().cloned().map(Ok).collect();
+                Ok(Box::new(RecordBatchIterator::new(batches, Arc::clone(schema))))
+            }
             None if MEASURES.contains(&name) => {
                 let text = format!("the plan did not ask for {name:?}; it has: {}", self.names().join(", "));
                 Err(Error::argument(text))
@@ -87,6 +93,15 @@ pub fn mine(log: &Log, plan: &str, context: &Context) -> Result<MiningResult> {
     outcome
 }
 
+/// The name of the table that is the state.
+const STATE: &str = "state";
+
+/// Folds and what stood beside them.
+fn apart<'a>(fed: Vec<Beside<'a, Folds<'a>>>) -> (Vec<Folds<'a>>, Vec<Collector<'a>>) {
+    let (folds, collectors): (Vec<_>, Vec<_>) = fed.into_iter().map(|fed| (fed.fold, fed.collector)).unzip();
+    (folds, collectors.into_iter().flatten().collect())
+}
+
 struct Run<'a> {
     log: &'a Log,
     plan: &'a Plan,
@@ -99,6 +114,8 @@ struct Run<'a> {
 /// The folds of all threads after the whole log, and what the layout turned out to be.
 struct Folded<'a> {
     folds: Vec<Folds<'a>>,
+    /// Of the state, where one is asked for.
+    collectors: Vec<Collector<'a>>,
     layout: Layout,
     /// The rows by partition, where they were put aside.
     partitions: Option<Partitions<'a>>,
@@ -128,13 +145,15 @@ impl Run<'_> {
             }
             folded = Some(self.read_partitioned(row_bytes)?);
         }
-        let Folded { mut folds, layout, partitions } = folded.ok_or_else(|| Error::internal("no reading was made"))?;
+        let Folded { mut folds, collectors, layout, partitions } =
+            folded.ok_or_else(|| Error::internal("no reading was made"))?;
         let n_partitions = partitions.as_ref().map(|partitions| partitions.count());
         let (gaps, looks) = self.gaps(&mut folds, partitions)?;
         self.log.note_dropped(self.nulls.rows());
         let rows = folds.iter().map(|folds| folds.overview.events).sum::<u64>();
         let types = &self.log.roles()?.types;
-        let tables = self.timed("finishing", || {
+        let state = self.state(collectors, layout)?;
+        let mut tables = self.timed("finishing", || {
             self.context.enter(Phase::Finishing, 0);
             let tables = Tables {
                 plan: self.plan,
@@ -146,6 +165,7 @@ impl Run<'_> {
             };
             finish(folds, gaps, &tables)
         })?;
+        tables.extend(state);
         let phases = self.phases.lock().unwrap_or_else(PoisonError::into_inner);
         let info = json!({
             "layout": layout.name(),
@@ -202,14 +222,31 @@ impl Run<'_> {
         if source.reopens() { look().unwrap_or_default() } else { Looks::default() }
     }
 
-    fn new_folds(&self) -> Result<Folds<'_>> {
-        Folds::new(self.plan, self.log.spec().negative, &self.labels, self.context)
+    fn new_folds(&self) -> Result<Beside<'_, Folds<'_>>> {
+        let negative = self.log.spec().negative;
+        let types = &self.log.roles()?.types;
+        let collector = self.plan.state.as_ref().map(|asked| Collector::new(asked, types, negative, self.context));
+        Ok(Beside { fold: Folds::new(self.plan, negative, &self.labels, self.context)?, collector })
+    }
+
+    /// The state of the log, where one is asked for.
+    fn state(&self, collectors: Vec<Collector<'_>>, layout: Layout) -> Result<Option<(&'static str, Table)>> {
+        if self.plan.state.is_none() {
+            return Ok(None);
+        }
+        self.timed("finishing", || {
+            self.context.enter(Phase::Finishing, 0);
+            let types = &self.log.roles()?.types;
+            let read = Read { types, labels: &self.labels, layout, dropped: self.nulls.rows() };
+            let written = State::of(collectors, &read, self.context)?.write(self.context)?;
+            Ok(Some((STATE, Table::Batches(written.schema, written.batches))))
+        })
     }
 
     /// The reading for rows of a case lying together; none if they turn out not to.
     fn read_grouped(&self) -> Result<Option<Folded<'_>>> {
         let read = self.fold_grouped(&self.nulls, || self.new_folds(), || Keys::new(self.context));
-        let (folds, keys) = match read {
+        let (fed, keys) = match read {
             // A case too long to be held while it is read: on disk its size is known before it is loaded.
             Err(error) if self.context.spill().is_some() && error.is_short_of(Step::Case.name()) => {
                 self.nulls.reset();
@@ -225,7 +262,8 @@ impl Run<'_> {
             self.nulls.reset();
             return Ok(None);
         }
-        Ok(Some(Folded { folds, layout: Layout::Case, partitions: None }))
+        let (folds, collectors) = apart(fed);
+        Ok(Some(Folded { folds, collectors, layout: Layout::Case, partitions: None }))
     }
 
     /// Folds cases as they lie. Returns the folds of all threads and the keys of all cases.
@@ -285,8 +323,9 @@ impl Run<'_> {
         summaries.sort_by_key(|summary| summary.seq);
         partitions.rows = summaries.iter().map(|summary| summary.rows).sum();
         partitions.ascending = ascends(&summaries);
-        let (folds, cases) = self.mine_partitions(&partitions, || self.new_folds())?;
-        Ok(Folded { folds, layout: decide(&summaries, cases), partitions: Some(partitions) })
+        let (fed, cases) = self.mine_partitions(&partitions, || self.new_folds())?;
+        let (folds, collectors) = apart(fed);
+        Ok(Folded { folds, collectors, layout: decide(&summaries, cases), partitions: Some(partitions) })
     }
 
     /// Whether the rows are likely to be put aside: more than the limit has room for, or nobody knows how many.

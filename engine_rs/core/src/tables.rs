@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arrow_array::{RecordBatch, StringArray};
+use arrow_schema::SchemaRef;
 
 use crate::cases::layout::Layout;
 use crate::context::{Account, Context};
@@ -19,10 +20,16 @@ use crate::stats::sieve::Sieve;
 
 /// A table: small ones are made, `cases` is made while it is read.
 pub enum Table {
-    /// All rows, in one batch or more.
-    Batches(Vec<RecordBatch>),
     /// One row per case.
     Cases(Arc<CasesTable>),
+    /// Rows in batches, of this schema.
+    Batches(SchemaRef, Vec<RecordBatch>),
+}
+
+impl From<RecordBatch> for Table {
+    fn from(batch: RecordBatch) -> Table {
+        Table::Batches(batch.schema(), vec![batch])
+    }
 }
 
 /// What the tables are made with.
@@ -155,12 +162,12 @@ pub fn finish<'a>(folds: Vec<Folds<'a>>, gaps: Gaps, with: &Tables<'a>) -> Resul
             dropped: with.dropped,
             layout: with.layout,
         };
-        tables.push(("overview", Table::Batches(vec![overview::table(&parts.overview, &totals, with.types)?])));
+        tables.push(("overview", Table::from(overview::table(&parts.overview, &totals, with.types)?)));
     }
     if plan.activities {
         let incoming = edges.iter().map(|edge| (edge.pair().1, edge.count()));
         let table = activities::table(std::mem::take(&mut parts.activities), incoming, &with.names, &label_order)?;
-        tables.push(("activities", Table::Batches(vec![table])));
+        tables.push(("activities", Table::from(table)));
     }
     if let Some(asked) = &plan.dfg {
         let rows = dfg::Rows {
@@ -170,20 +177,21 @@ pub fn finish<'a>(folds: Vec<Folds<'a>>, gaps: Gaps, with: &Tables<'a>) -> Resul
             unit,
             with_negatives: with.types.has_start,
         };
-        tables.push(("dfg", Table::Batches(dfg::table(&edges, &rows, with.context)?)));
+        let batches = dfg::table(&edges, &rows, with.context)?;
+        tables.push(("dfg", Table::Batches(batches[0].schema(), batches)));
     }
     if let (Some(asked), Some(variants)) = (&plan.variants, &variants) {
         let ranking = Ranking::new(variants, asked.top, &label_order, with.context)?;
         let table = variants::table(variants, &ranking, &with.names, &asked.percentiles, unit, with.context)?;
-        tables.push(("variants", Table::Batches(vec![table])));
+        tables.push(("variants", Table::from(table)));
     }
     if let (Some(asked), Some(durations)) = (&plan.durations, &durations) {
-        tables.push(("durations", Table::Batches(vec![durations::table(durations, asked, unit)?])));
+        tables.push(("durations", Table::from(durations::table(durations, asked, unit)?)));
     }
     let metrics = parts.metrics();
     if let Some(asked) = &plan.metrics {
         let table = metrics::table(&metrics, &parts.metrics_aside, asked)?;
-        tables.push(("metrics", Table::Batches(vec![table])));
+        tables.push(("metrics", Table::from(table)));
     }
     if plan.cases {
         let variants = variants.as_ref().ok_or_else(|| Error::internal("cases need variants"))?;

@@ -49,6 +49,13 @@ impl Histogram {
         Histogram { scale, few: Vec::new(), next: FEW, first: 0, table: Vec::new(), pages: Vec::new() }
     }
 
+    /// The histogram of values that are there so often.
+    pub fn of_counts(scale: Scale, values: &[i64], counts: &[u64]) -> Histogram {
+        let mut histogram = Histogram::new(scale);
+        values.iter().zip(counts).for_each(|(&value, &count)| histogram.add(scale.bucket(value), count));
+        histogram
+    }
+
     /// Bytes held besides the histogram itself.
     pub fn size_bytes(&self) -> usize {
         (self.few.capacity() + self.table.capacity()) * size_of::<u32>()

@@ -4,6 +4,7 @@ pub mod asked;
 pub mod histogram;
 pub mod kept;
 pub mod moments;
+pub mod piles;
 pub mod quantile;
 pub mod ranks;
 pub mod scale;

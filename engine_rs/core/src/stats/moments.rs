@@ -42,6 +42,25 @@ impl Moments {
         self.add_squares(magnitude * magnitude);
     }
 
+    /// Adds one value that is there `times` times. All counts together have to stay below 2^63.
+    pub fn push_many(&mut self, value: i64, times: u64) {
+        if times == 0 {
+            return;
+        }
+        self.n += times;
+        self.sum += i128::from(value) * i128::from(times);
+        self.min = self.min.min(value);
+        self.max = self.max.max(value);
+        // A square below 2^127 times a count, by halves of the square.
+        let magnitude = u128::from(value.unsigned_abs());
+        let square = magnitude * magnitude;
+        let (low, high) = (square & u128::from(u64::MAX), square >> 64);
+        let upper = high * u128::from(times);
+        self.add_squares(low * u128::from(times));
+        self.add_squares(upper << 64);
+        self.squares_high += (upper >> 64) as u64;
+    }
+
     /// Adds many values.
     pub fn extend(&mut self, values: &[i64]) {
         for block in values.chunks(1 << 16) {
@@ -169,6 +188,22 @@ mod tests {
         values.iter().for_each(|&x| pushed.push(x));
         assert_eq!(whole, merged);
         assert_eq!(whole, pushed);
+    }
+
+    #[test]
+    fn a_value_many_times_is_as_many_values() {
+        for value in [0, 7, -12_345_678_901, i64::MAX, i64::MIN] {
+            let mut one_by_one = Moments::of(&[3]);
+            (0..1000).for_each(|_| one_by_one.push(value));
+            let mut at_once = Moments::of(&[3]);
+            at_once.push_many(value, 0);
+            at_once.push_many(value, 999);
+            at_once.push_many(value, 1);
+            assert_eq!(at_once, one_by_one);
+        }
+        let mut many = Moments::default();
+        many.push_many(i64::MIN, 1 << 62);
+        assert_eq!((many.std(), many.sum()), (Some(0.0), -(1i128 << 125)));
     }
 
     #[test]

@@ -112,25 +112,36 @@ impl State {
         if highest > self.counts.len() {
             self.counts.resize(highest, Counts::default());
         }
-        for i in 0..batch.cases() {
-            let codes = &batch.codes[batch.events(i)];
-            self.case += 1;
-            let fresh = 2 * self.case;
-            for &code in codes {
-                let counts = &mut self.counts[code as usize];
-                counts.events += u64::from(!self.without_events);
-                if counts.seen < fresh {
-                    counts.seen = fresh;
-                    counts.cases += 1;
-                } else if counts.seen == fresh {
-                    counts.seen = fresh + 1;
-                    counts.rework_cases += 1;
-                }
+        (0..batch.cases()).for_each(|i| self.count(&batch.codes[batch.events(i)], 1));
+    }
+
+    /// Takes in as many cases of one sequence as `cases` says.
+    pub fn add(&mut self, codes: &[u32], cases: u64) {
+        let highest = codes.iter().max().map_or(0, |&code| code as usize + 1);
+        if highest > self.counts.len() {
+            self.counts.resize(highest, Counts::default());
+        }
+        self.count(codes, cases);
+    }
+
+    #[inline]
+    fn count(&mut self, codes: &[u32], cases: u64) {
+        self.case += 1;
+        let fresh = 2 * self.case;
+        for &code in codes {
+            let counts = &mut self.counts[code as usize];
+            counts.events += if self.without_events { 0 } else { cases };
+            if counts.seen < fresh {
+                counts.seen = fresh;
+                counts.cases += cases;
+            } else if counts.seen == fresh {
+                counts.seen = fresh + 1;
+                counts.rework_cases += cases;
             }
-            if let (Some(&first), Some(&last)) = (codes.first(), codes.last()) {
-                self.counts[first as usize].starts += 1;
-                self.counts[last as usize].ends += 1;
-            }
+        }
+        if let (Some(&first), Some(&last)) = (codes.first(), codes.last()) {
+            self.counts[first as usize].starts += cases;
+            self.counts[last as usize].ends += cases;
         }
     }
 

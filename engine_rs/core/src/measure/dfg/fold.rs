@@ -201,13 +201,7 @@ impl State {
     fn check_negatives(&self) -> Result<()> {
         let mut gaps = self.numbers.iter().zip(&self.gaps);
         match gaps.find(|&(&number, &gap)| number > 0 && gap < 0) {
-            Some((_, &gap)) if self.negative == Negative::Error => {
-                let text = format!(
-                    "an event starts {} ticks before the one before it in its case ends; pass negative=\"keep\" or \"zero\" to accept overlaps",
-                    gap.unsigned_abs()
-                );
-                Err(Error::data(text).with("column", "start_timestamp"))
-            }
+            Some((_, &gap)) if self.negative == Negative::Error => Err(refused(gap)),
             _ => Ok(()),
         }
     }
@@ -272,6 +266,15 @@ impl State {
         });
         self.gathered = gathered;
     }
+}
+
+/// The error for a gap below zero, where those are not allowed.
+pub fn refused(gap: i64) -> Error {
+    let text = format!(
+        "an event starts {} ticks before the one before it in its case ends; pass negative=\"keep\" or \"zero\" to accept overlaps",
+        gap.unsigned_abs()
+    );
+    Error::data(text).with("column", "start_timestamp")
 }
 
 /// Tells an edge what is in its bin; returns by how many bytes that has grown.

@@ -18,5 +18,5 @@ mod gathered;
 mod table;
 
 pub use edges::EdgeTable;
-pub use fold::State;
+pub use fold::{State, refused};
 pub use table::{About, Edge, Rows, complete, finish, table};

@@ -36,6 +36,11 @@ pub struct Edge {
 }
 
 impl Edge {
+    /// An edge whose gaps are known.
+    pub fn new((source, target): (u32, u32), cases: u64, negatives: u64, gaps: Description) -> Edge {
+        Edge { source, target, count: gaps.moments.n(), cases, negatives, gaps: Sieved::known(gaps) }
+    }
+
     /// (source, target)
     pub fn pair(&self) -> (u32, u32) {
         (self.source, self.target)

@@ -19,4 +19,5 @@ mod table;
 pub use distinct::{Merged, Wanted};
 pub use fold::{Aside, Keep, State};
 pub use rank::Ranking;
-pub use table::{label_bytes, table};
+pub use sequences::read_codes;
+pub use table::{label_bytes, rows, table};

@@ -33,37 +33,55 @@ pub fn table(
     let bytes = ranking.order.iter().map(|&number| bytes_of(variants.sequence(number), &label_bytes)).sum();
     let _reserved = context.reserve_for_now(Step::Variants, bytes)?;
     let described = describe(variants, ranking, asked, unit, context)?;
-    let total: u64 = variants.cases_of_threads.iter().sum();
+    let row = |(&number, description)| (read_codes(variants.sequence(number)), variants.cases(number), description);
+    let shown: Vec<_> = ranking.order.iter().zip(&described).map(row).collect();
+    rows(shown, variants.cases_of_threads.iter().sum(), names, asked, unit, context)
+}
+
+/// The table of these variants, best first: the codes of each, its cases, their durations.
+///
+/// # Errors
+/// CANCELLED.
+pub fn rows(
+    variants: Vec<(impl Iterator<Item = u32>, u64, &Description)>,
+    total: u64,
+    names: &[String],
+    asked: &Asked,
+    unit: Unit,
+    context: &Context,
+) -> Result<RecordBatch> {
     let mut paths = ListBuilder::new(StringBuilder::new());
     let mut lengths = UInt32Builder::new();
     let (mut shares, mut cumulated, mut so_far) = (Vec::new(), Vec::new(), 0u64);
-    for (row, &number) in ranking.order.iter().enumerate() {
+    let (mut cases, mut described) = (Vec::new(), Vec::new());
+    for (row, (codes, cases_of_row, description)) in variants.into_iter().enumerate() {
         if row % 4096 == 0 {
             context.check_cancelled()?;
         }
         let mut length = 0u32;
-        for code in read_codes(variants.sequence(number)) {
+        for code in codes {
             paths.values().append_value(&names[code as usize]);
             length += 1;
         }
         paths.append(true);
         lengths.append_value(length);
-        so_far += variants.cases(number);
-        shares.push(Some(ratio(i128::from(variants.cases(number)), i128::from(total))));
+        so_far += cases_of_row;
+        shares.push(Some(ratio(i128::from(cases_of_row), i128::from(total))));
         cumulated.push(Some(ratio(i128::from(so_far), i128::from(total))));
+        cases.push(cases_of_row);
+        described.push(description);
     }
     let paths = paths.finish();
-    let rows: Vec<&Description> = described.iter().collect();
     let mut columns = vec![
-        counts("rank", 1..=ranking.order.len() as u64),
+        counts("rank", 1..=cases.len() as u64),
         (Field::new("activities", paths.data_type().clone(), false), Arc::new(paths) as ArrayRef),
         (Field::new("length", DataType::UInt32, false), Arc::new(lengths.finish()) as ArrayRef),
-        counts("cases", ranking.order.iter().map(|&number| variants.cases(number))),
+        counts("cases", cases.into_iter()),
         (float_field("share"), floats(shares.into_iter())),
         (float_field("cumulative_share"), floats(cumulated.into_iter())),
-        (float_field("mean_s"), floats(rows.iter().map(|row| mean_s(&row.moments, unit)))),
+        (float_field("mean_s"), floats(described.iter().map(|row| mean_s(&row.moments, unit)))),
     ];
-    columns.extend(percentiles(&rows, asked));
+    columns.extend(percentiles(&described, asked));
     batch(columns)
 }
 
