@@ -568,9 +568,7 @@ cjm_status cjm_result_table(struct cjm_result *result,
  * @param[out] err The error, if any. May be NULL.
  * @since 0.1
  */
-cjm_status cjm_result_info(const struct cjm_result *result,
-                           char **json_out,
-                           struct cjm_error **err);
+cjm_status cjm_result_info(const struct cjm_result *result, char **json_out, struct cjm_error **err);
 
 /**
  * Frees a result. Does nothing for NULL. No call may be using it; streams made from it do not need it.

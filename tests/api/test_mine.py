@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import sys
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.csv
@@ -360,6 +363,11 @@ def test_repr_says_what_was_guessed(golden):
         ({"backend": "natve"}, "Did you mean 'native'"),
         ({"threads": 0}, "threads is a whole number"),
         ({"memory_limit": -1}, "memory_limit is a whole number"),
+        ({"memory_limit": 0}, "memory_limit is a whole number"),
+        ({"memory_limit": 2**64}, r"memory_limit is a number of bytes up to 2\*\*64 - 1, or 'none'"),
+        ({"memory_limit": "4GiB"}, "memory_limit is a whole number of bytes, or 'none', not '4GiB'"),
+        ({"spill_limit": 2**70}, r"spill_limit is a number of bytes up to 2\*\*64 - 1, not"),
+        ({"memory_limit": "none", "spill_limit": 5}, "nothing is put aside with memory_limit='none'"),
         ({"memory_limit": 1 << 30, "backend": "reference"}, "keeps a memory limit"),
     ],
 )
@@ -432,3 +440,18 @@ def test_a_file_that_lacks_a_guessed_column_is_named(tmp_path):
     (tmp_path / "b.csv").write_text("case,event,date\n1,a,2024-01-01\n")
     with pytest.raises(errors.InvalidArgument, match=r"b\.csv: unknown column 'ts'"):
         pycjm.scan(tmp_path / "*.csv").mine()
+
+
+def test_the_limit_is_taken_from_the_machine_unless_one_is_given(tmp_path: Path) -> None:
+    log = pycjm.sample()
+    info = log.mine("overview", spill_dir=tmp_path / "nowhere").info
+    assert info["spilled_bytes"] == 0, "no file is made before it is needed"
+    if sys.platform.startswith("linux"):
+        assert info["memory_limit_from"] in ("machine", "container")
+        there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        assert 0 < info["memory_limit_bytes"] <= there // 2
+    for given, wanted in ((1 << 30, (1 << 30, "given")), ("none", (None, None))):
+        info = log.mine("overview", memory_limit=given).info
+        assert (info["memory_limit_bytes"], info["memory_limit_from"]) == wanted
+    assert log.mine("overview", backend="reference", memory_limit="none").info["rows"] == 3550
+    assert log.mine("overview", memory_limit=2**64 - 1).info["rows"] == 3550

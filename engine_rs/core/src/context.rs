@@ -325,7 +325,7 @@ impl Context {
 
     /// Who set the memory limit, where there is one.
     pub fn limit_from(&self) -> Option<LimitFrom> {
-        self.limit_from
+        self.memory.limit_bytes().and(self.limit_from)
     }
 
     /// The `share`-th part of the memory limit for each thread, which it may fill before it puts something aside; none

@@ -138,7 +138,7 @@ fn changed(
     result: &MiningResult,
     batches: impl Fn(usize, RecordBatch) -> Vec<RecordBatch>,
     metadata: impl Fn(&mut HashMap<String, String>),
-) -> std::result::Result<MiningResult, Error> {
+) -> Result<MiningResult, Error> {
     let reader = state(result);
     let schema = reader.schema();
     let mut told: HashMap<String, String> = schema.metadata().iter().map(|(k, v)| (k.clone(), v.clone())).collect();
@@ -200,7 +200,7 @@ fn facts_that_were_changed_are_refused_and_later_versions_told_apart() {
             metadata.insert(key.to_owned(), text);
         })
     };
-    let refused = |outcome: std::result::Result<MiningResult, Error>, kind: ErrorKind, words: &str| {
+    let refused = |outcome: Result<MiningResult, Error>, kind: ErrorKind, words: &str| {
         let error = outcome.err().unwrap();
         assert!(error.kind() == kind && error.message().contains(words), "{error}");
     };

@@ -106,7 +106,7 @@ impl CasesTable {
     }
 
     /// How many rows there are.
-    pub fn n_rows(&self) -> u64 {
+    fn row_count(&self) -> u64 {
         match &self.source {
             Source::Memory(held) => held.rows.len() as u64,
             Source::Disk(runs) => runs.cases(),
@@ -234,7 +234,7 @@ impl Iterator for CasesReader {
     type Item = Result<RecordBatch, ArrowError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let left = usize::try_from(self.table.n_rows() - self.done).unwrap_or(BATCH_ROWS).min(BATCH_ROWS);
+        let left = usize::try_from(self.table.row_count() - self.done).unwrap_or(BATCH_ROWS).min(BATCH_ROWS);
         if left == 0 {
             return None;
         }
