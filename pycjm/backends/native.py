@@ -181,10 +181,13 @@ _GROUPING = {
 
 def _log(info: dict[str, Any]) -> None:
     """Says how a run went."""
-    told = _GROUPING.get(tuple(info["grouping"]), str(info["grouping"]))
-    count = f", {n} partitions" if (n := info.get("partitions")) else ""
-    logger.info("layout %s; %s%s", info["layout"], told, count)
-    if info["looks"] > 1:
+    if "states" in info:
+        logger.info("layout %s; %d states merged", info["layout"], info["states"])
+    else:
+        told = _GROUPING.get(tuple(info["grouping"]), str(info["grouping"]))
+        count = f", {n} partitions" if (n := info.get("partitions")) else ""
+        logger.info("layout %s; %s%s", info["layout"], told, count)
+    if info.get("looks", 1) > 1:
         logger.info("looks at the rows: %d, since percentiles were missed by the first", info["looks"])
     for phase in info["phases"]:
         logger.info("%s: %.3f s", phase["name"], phase["seconds"])

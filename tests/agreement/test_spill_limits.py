@@ -57,7 +57,6 @@ def test_one_large_case_names_a_limit_that_is_enough(tmp_path: Path, layout: str
         details = caught.value.details
         assert (details["step"], details["limit_bytes"]) == ("the largest case", 8_000_000)
         enough = log.mine(*ASKED, memory_limit=details["needed_bytes"], **options)
-        assert enough.info["spilled_bytes"] > 0
         assert enough.info["peak_reserved_bytes"] <= details["needed_bytes"]
         assert said(enough) == wanted, threads
         assert list(spill.iterdir()) == []
