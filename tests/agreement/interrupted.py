@@ -29,7 +29,7 @@ def resident_bytes() -> int:
 def main(path: str, phase: str, delay_s: str, memory_limit: str = "", spill_dir: str = "") -> None:
     """Mines `path`, is interrupted some time after the phase has begun, and tells how that went."""
     measures = MEASURES[:-1] if memory_limit else MEASURES  # all variants have to fit to be ranked
-    space = {"memory_limit": int(memory_limit), "spill_dir": spill_dir, "top": 100} if memory_limit else {}
+    space = {"memory_limit": int(memory_limit), "spill_dir": spill_dir} if memory_limit else {}
     log = pycjm.scan(path, **ROLES)
     log.describe()
     phases: list[str] = []
@@ -51,7 +51,7 @@ def main(path: str, phase: str, delay_s: str, memory_limit: str = "", spill_dir:
     before_tasks, before_bytes = tasks(), resident_bytes()
     told = {"phases": phases}
     try:
-        log.mine(*measures, progress=progress, **space)
+        log.mine(*measures, progress=progress, top=100, **space)
     except KeyboardInterrupt:
         told["stopped_s"] = time.monotonic() - sent[0]
     told["signals"] = len(sent)
