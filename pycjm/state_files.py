@@ -89,6 +89,15 @@ def _sha256(file: BinaryIO, places: list[int]) -> str:
     return digest.hexdigest()
 
 
+def is_state(path: str | os.PathLike[str]) -> bool:
+    """Whether a file was written as a state, damaged or not."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(_MAGIC)) == _MAGIC and bool(_digests(file))
+    except OSError:
+        return False
+
+
 def open_state(path: str | os.PathLike[str]) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
     """Schema and checked batches of a file."""
     import pyarrow as pa

@@ -37,7 +37,7 @@ def merge(
     threads: int | None = None,
     progress: Progress | None = None,
     top: int | None = None,
-    memory_limit: int | None = None,
+    memory_limit: int | str | None = None,
     state: bool | str | os.PathLike[str] = False,
 ) -> MiningResult:
     """Answers from the states of logs that have no case in common, exactly as if they had been mined together.
@@ -59,7 +59,7 @@ def merge(
         ``progress(phase, rows_done, rows_total)`` in this thread, where rows are events.
     top : int, optional
         Keep the first rows of ``variants`` only.
-    memory_limit : int, optional
+    memory_limit : int or "none", optional
         Bytes to be held, by default half of what the machine or the container has. States have to fit.
     state : bool or path
         Keep the merged state: as ``state`` of the result, and in a file if a path is given.
@@ -99,7 +99,7 @@ def merge(
         text = f"a state keeps no single cases, so {what!r} cannot be had from it; possible are {listed}."
         raise errors.InvalidArgument(text, {"measure": what})
     for option, value in {"threads": threads, "memory_limit": memory_limit}.items():
-        if value is not None:
+        if value is not None and (option, value) != ("memory_limit", "none"):
             measures.check_count(option, value)
     check(state)
     if state is not False:

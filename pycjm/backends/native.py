@@ -88,12 +88,14 @@ def mine(
         What the engine reports; what the Python side of the log's stream raised goes first.
     """
     directory = None if memory_limit == "none" else os.fsdecode(spill_dir or tempfile.gettempdir())
-    limit = None if memory_limit == "none" else "auto" if memory_limit is None else memory_limit
     context = _lib.new_context(
-        threads=threads, memory_limit_bytes=limit, spill_dir=directory, spill_limit_bytes=spill_limit
+        threads=threads,
+        memory_limit_bytes=_limit(memory_limit),
+        spill_dir=directory,
+        spill_limit_bytes=spill_limit,
     )
-    if memory_limit is not None:
-        logger.info("memory limit: %s, beyond which rows are put aside in %s", memory_limit, directory)
+    if isinstance(memory_limit, int):
+        logger.info("memory limit: %s bytes, beyond which rows are put aside in %s", memory_limit, directory)
     for metric in case_metrics:
         function = ffi.cast("cjm_case_metric_fn", metric.address())
         _lib.call(lib.cjm_context_add_case_metric, context, metric.name.encode(), function, ffi.NULL)
@@ -101,12 +103,17 @@ def mine(
     return _run(context, directory, lib.cjm_mine, opened.pointer, text, progress=progress, aside=opened)
 
 
+def _limit(memory_limit: int | str | None) -> int | str | None:
+    """In the engine's words."""
+    return None if memory_limit == "none" else "auto" if memory_limit is None else memory_limit
+
+
 def merge(
     capsules: list[Any],
     plan: dict[str, Any],
     *,
     threads: int | None,
-    memory_limit: int | None,
+    memory_limit: int | str | None,
     progress: _lib.Progress | None,
     aside: _Aside,
 ) -> NativeResult:
@@ -118,8 +125,10 @@ def merge(
         Each with the Arrow stream of a state; the streams are used up.
     plan : dict
         The plan of the C ABI, version 1.
-    threads, memory_limit : int or None
+    threads : int or None
         None leaves the choice to the engine.
+    memory_limit : int, "none" or None
+        As for :func:`mine`.
     progress : callable or None
         Called in this thread.
     aside : object
@@ -134,7 +143,7 @@ def merge(
     PycjmError
         What the engine reports; what the Python side of a stream raised goes first.
     """
-    context = _lib.new_context(threads=threads, memory_limit_bytes="auto" if memory_limit is None else memory_limit)
+    context = _lib.new_context(threads=threads, memory_limit_bytes=_limit(memory_limit))
     streams = ffi.new("struct ArrowArrayStream *[]", [_arrow.stream_pointer(capsule) for capsule in capsules])
     text = json.dumps(plan).encode()
     return _run(context, None, lib.cjm_merge, streams, len(capsules), text, progress=progress, aside=aside)

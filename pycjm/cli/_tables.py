@@ -66,7 +66,7 @@ def check_targets(out: str | None, state: str | None, *, overwrite: bool) -> Non
     """Tells before the work whether the results can be written where they are wanted."""
     import os
 
-    from .. import export
+    from .. import export, state_files
     from ..errors import InvalidArgument
 
     if overwrite and out is None and state is None:
@@ -77,6 +77,9 @@ def check_targets(out: str | None, state: str | None, *, overwrite: bool) -> Non
         export.check_file(state)
         if os.path.isfile(state) and not overwrite:
             text = f"{state} exists. Name another file, or replace it with overwrite=True."
+            raise InvalidArgument(text, {"path": state})
+        if os.path.isfile(state) and not state_files.is_state(state):
+            text = f"{state} is no state of pycjm, and is not replaced. Name another file."
             raise InvalidArgument(text, {"path": state})
 
 
@@ -106,6 +109,14 @@ def say_written(out: str, record: dict[str, Any], *, as_json: bool, quiet: bool)
     _output.say(f"Wrote to {out}: {files}, run.json", quiet=quiet)
     if as_json:
         _output.print_json(record)
+
+
+def write_state(result: MiningResult, state: str | None) -> None:
+    """The state, where a file for it was named: last, so that a run that fails before leaves a former one alone."""
+    from .. import state_files
+
+    if state is not None:
+        state_files.write(result.state, state)
 
 
 def say_state(state: str | None, *, quiet: bool) -> None:

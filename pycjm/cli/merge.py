@@ -9,7 +9,7 @@ import click
 
 from .. import _signals
 from . import _tables
-from ._options import Size, output_options, progress_options
+from ._options import Memory, output_options, progress_options
 
 MEASURES = ("overview", "activities", "dfg", "variants", "durations")
 
@@ -18,7 +18,12 @@ MEASURES = ("overview", "activities", "dfg", "variants", "durations")
 @click.argument("states", nargs=-1, required=True, type=click.Path(), metavar="STATE...")
 @_tables.table_options(MEASURES, "all")
 @click.option("--threads", type=click.IntRange(min=1), help="[default: as many as the machine has]")
-@click.option("--memory", type=Size(), metavar="SIZE", help="The most to hold, like 4GiB. States have to fit.")
+@click.option(
+    "--memory",
+    type=Memory(),
+    metavar="SIZE",
+    help="The most to hold, like 4GiB; none: anything. States have to fit.  [default: half of the machine's]",
+)
 @progress_options
 @output_options
 def command(
@@ -32,7 +37,7 @@ def command(
     form: str,
     state: str | None,
     threads: int | None,
-    memory: int | None,
+    memory: int | str | None,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -64,7 +69,7 @@ def command(
     }
     began, record = time.monotonic(), None
     with progress_bar(quiet=quiet) as progress:
-        result = pycjm.merge(list(states), *measure, progress=progress, state=state or False, **asked)
+        result = pycjm.merge(list(states), *measure, progress=progress, state=state is not None, **asked)
         if out is not None:
             run_info = {
                 "inputs": list(states),
@@ -72,6 +77,7 @@ def command(
                 "run": {"seconds": round(time.monotonic() - began, 6)},
             }
             record = _tables.write(result, out, form, overwrite, run_info, progress)
+        _tables.write_state(result, state)
     _tables.say_state(state, quiet=quiet)
     if record is not None:
         _tables.say_written(out, record, as_json=as_json, quiet=quiet)

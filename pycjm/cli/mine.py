@@ -63,7 +63,7 @@ def command(
     asked: dict[str, Any] = {"percentiles": percentile} if percentile else {}
     if approx is not None:
         asked["approx"] = approx
-    kept = {} if state is None else {"state": state, "state_ids": state_ids}
+    kept = {} if state is None else {"state": True, "state_ids": state_ids}
     began = time.monotonic()
     log = pycjm.scan(**scan)
     _output.say_guess(log, quiet=quiet)
@@ -73,12 +73,15 @@ def command(
         if out is not None:
             percentiles = list(percentile or pycjm.measures.DEFAULT_PERCENTILES)
             mined = {"measures": list(result), "top": cut, "percentiles": percentiles, "approx": approx, **kept, **run}
+            if state is not None:
+                mined["state"] = state
             run_info = {
                 "inputs": [file["path"] for file in log.describe().files],
                 "options": {"scan": scan | _output.roles_of(log), "mine": mined},
                 "run": {"seconds": round(time.monotonic() - began, 6)},
             }
             record = _tables.write(result, out, form, overwrite, run_info, progress)
+        _tables.write_state(result, state)
     _output.say_naive(result.info, quiet=quiet)
     _tables.say_state(state, quiet=quiet)
     if record is not None:

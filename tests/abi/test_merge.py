@@ -7,9 +7,9 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from pycjm._native import ffi, lib
 
 import pycjm
-from pycjm._native import ffi, lib
 
 PLAN = json.dumps({"version": 1, "measures": [{"measure": "overview"}]}).encode()
 

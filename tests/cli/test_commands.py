@@ -125,7 +125,7 @@ def test_a_command_has_every_option_of_scan_and_mine(name: str) -> None:
     scan = set(inspect.signature(pycjm.scan).parameters)
     assert scan <= options
     mine = set(inspect.signature(pycjm.EventLog.mine).parameters) - {"self", "asked", "progress", "memory_limit"}
-    assert mine - {"percentiles", "approx", "top"} <= options
+    assert mine - {"percentiles", "approx", "top", "state", "state_ids"} <= options
     parsed = command.make_context(name, ["log.parquet"], resilient_parsing=False).params
     for parameter in inspect.signature(pycjm.scan).parameters.values():
         if parameter.name != "source":

@@ -156,9 +156,8 @@ def run(name: str, folder: Path, kills: int, rng: random.Random) -> Account:
 
 
 def environment() -> dict[str, str]:
-    """One in which a child finds this pycjm."""
-    paths = [str(ROOT), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
+    """One in which a child finds the pycjm that is installed, wherever it is started."""
+    return {**os.environ, "PYTHONSAFEPATH": "1"}
 
 
 def _command(arguments: list[object]) -> list[str]:
