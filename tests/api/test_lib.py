@@ -63,8 +63,9 @@ def test_a_callback_that_takes_keywords_is_told_more():
 
     big_log().mine("dfg", progress=progress)
     phases = [phase for phase, *_ in seen]
-    # Its rows lie in no order.
-    assert {"partitioning", "mining"} <= set(phases) <= {"partitioning", "mining", "finishing"}
+    # Its rows lie in no order. A phase that is over before anybody looks is not seen.
+    assert phases
+    assert set(phases) <= {"partitioning", "mining", "finishing"}
     assert all(details["parts_total"] > 0 for phase, *_, details in seen if phase == "mining")
     assert all(details["parts_total"] == 0 for phase, *_, details in seen if phase == "partitioning")
     assert {details["look"] for *_, details in seen} == {1}
