@@ -30,12 +30,6 @@ if TYPE_CHECKING:
     from .measures import Measure
 
 
-NO_LIMIT = "none"
-"""The `memory_limit` of a run that may hold anything."""
-MOST_BYTES = 2**64 - 1
-"""The largest limit."""
-
-
 @dataclass(frozen=True)
 class LogDescription:
     """What is known of a log without mining it.
@@ -440,13 +434,14 @@ class EventLog:
         if threads is not None:
             measures.check_count("threads", threads)
         for option, value in space.items():
-            if value is None or (option, value) == ("memory_limit", NO_LIMIT):
+            if value is None or (option, value) == ("memory_limit", measures.NO_LIMIT):
                 continue
             if option != "spill_dir":
-                _check_bytes(option, value)
-            if space["memory_limit"] == NO_LIMIT:
+                measures.check_bytes(option, value)
+            if space["memory_limit"] == measures.NO_LIMIT:
                 raise errors.InvalidArgument(
-                    f"nothing is put aside with memory_limit={NO_LIMIT!r}: leave out {option}.", {"option": option}
+                    f"nothing is put aside with memory_limit={measures.NO_LIMIT!r}: leave out {option}.",
+                    {"option": option},
                 )
             if backend != "native":
                 raise errors.InvalidArgument(
@@ -557,19 +552,6 @@ class EventLog:
             said = (said + ", " if said else "") + f"{' and '.join(missing)} to be guessed"
         label = self._source.label if "_source" in self.__dict__ else _label(self._scanned)
         return f"<pycjm.EventLog {label}: {said}>"
-
-
-def _check_bytes(option: str, given: Any) -> None:
-    """A number of bytes that the engine can count to."""
-    or_none = f", or {NO_LIMIT!r}" if option == "memory_limit" else ""
-    if isinstance(given, str) and or_none:
-        raise errors.InvalidArgument(
-            f"{option} is a whole number of bytes{or_none}, not {given!r}.", {"option": option}
-        )
-    if measures.check_count(option, given) > MOST_BYTES:
-        raise errors.InvalidArgument(
-            f"{option} is a number of bytes up to 2**64 - 1{or_none}, not {given!r}.", {"option": option}
-        )
 
 
 def _label(scanned: Any) -> str:

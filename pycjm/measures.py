@@ -22,6 +22,11 @@ DEFAULT_PERCENTILES: tuple[float, ...] = (50, 90, 95, 99)
 FINEST, COARSEST = 0.0001, 0.5
 """The least and the greatest ``approx``."""
 
+NO_LIMIT = "none"
+"""The ``memory_limit`` of a run that may hold anything."""
+MOST_BYTES = 2**64 - 1
+"""The largest limit."""
+
 
 @dataclass(frozen=True)
 class Measure:
@@ -301,3 +306,22 @@ def check_count(option: str, given: Any) -> int:
     if number < 1:
         raise errors.InvalidArgument(f"{option} is a whole number from 1, not {given!r}.", {"option": option})
     return number
+
+
+def check_bytes(option: str, given: Any) -> None:
+    """A number of bytes that the engine can count to.
+
+    Raises
+    ------
+    InvalidArgument
+        It is something else.
+    """
+    or_none = f", or {NO_LIMIT!r}" if option == "memory_limit" else ""
+    if isinstance(given, str) and or_none:
+        raise errors.InvalidArgument(
+            f"{option} is a whole number of bytes{or_none}, not {given!r}.", {"option": option}
+        )
+    if check_count(option, given) > MOST_BYTES:
+        raise errors.InvalidArgument(
+            f"{option} is a number of bytes up to 2**64 - 1{or_none}, not {given!r}.", {"option": option}
+        )

@@ -98,9 +98,10 @@ def merge(
         what = "metrics" if case_metrics else "cases"
         text = f"a state keeps no single cases, so {what!r} cannot be had from it; possible are {listed}."
         raise errors.InvalidArgument(text, {"measure": what})
-    for option, value in {"threads": threads, "memory_limit": memory_limit}.items():
-        if value is not None and (option, value) != ("memory_limit", "none"):
-            measures.check_count(option, value)
+    if threads is not None:
+        measures.check_count("threads", threads)
+    if memory_limit not in (None, measures.NO_LIMIT):
+        measures.check_bytes("memory_limit", memory_limit)
     check(state)
     if state is not False:
         plan["state"] = {}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from .. import _arrow, _lib
 from .._lib import ffi, lib, logger
+from ..measures import NO_LIMIT
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -87,7 +88,7 @@ def mine(
     PycjmError
         What the engine reports; what the Python side of the log's stream raised goes first.
     """
-    directory = None if memory_limit == "none" else os.fsdecode(spill_dir or tempfile.gettempdir())
+    directory = None if memory_limit == NO_LIMIT else os.fsdecode(spill_dir or tempfile.gettempdir())
     context = _lib.new_context(
         threads=threads,
         memory_limit_bytes=_limit(memory_limit),
@@ -105,7 +106,7 @@ def mine(
 
 def _limit(memory_limit: int | str | None) -> int | str | None:
     """In the engine's words."""
-    return None if memory_limit == "none" else "auto" if memory_limit is None else memory_limit
+    return None if memory_limit == NO_LIMIT else "auto" if memory_limit is None else memory_limit
 
 
 def merge(

@@ -83,6 +83,7 @@ pub fn mine(log: &Log, plan: &str, context: &Context) -> Result<MiningResult> {
             plan: &plan,
             context,
             labels: Labels::default(),
+            of_labels: Mutex::new(Account::new(context, Step::Measures)),
             nulls: NullTally::default(),
             phases: Mutex::default(),
         }
@@ -107,6 +108,7 @@ struct Run<'a> {
     plan: &'a Plan,
     context: &'a Context,
     labels: Labels,
+    of_labels: Mutex<Account<'a>>,
     nulls: NullTally,
     phases: Mutex<Vec<(&'static str, f64)>>,
 }
@@ -382,17 +384,20 @@ impl Run<'_> {
 
     /// The gaps and durations of the log, by a second look at its rows where percentiles need one. Returns how many
     /// looks it took, too.
-    fn gaps(&self, folds: &mut [Folds<'_>], partitions: Option<Partitions<'_>>) -> Result<(Gaps, u32)> {
+    fn gaps(&self, folds: &mut [Folds<'_>], partitions: Option<Partitions<'_>>) -> Result<(Gaps<'_>, u32)> {
         let nothing = Asked::default();
         let (asked, unit) = (self.plan.dfg.as_ref().unwrap_or(&nothing), self.log.roles()?.types.unit);
         let about = dfg::About { asked, unit, negative: self.log.spec().negative };
         let mut gaps = self.timed("finishing", || {
             self.context.enter(Phase::Finishing, 0);
-            let edges = folds.iter_mut().filter_map(|folds| folds.dfg.take()).collect();
+            let edges: Vec<_> = folds.iter_mut().filter_map(|folds| folds.dfg.take()).collect();
             let durations = folds.iter_mut().filter_map(|folds| folds.durations.take()).collect();
             let of_cases = self.plan.durations.as_deref();
             Ok(Gaps {
-                edges: dfg::finish(edges, &about, self.context)?,
+                edges: match self.plan.dfg {
+                    Some(_) => dfg::finish(edges, &about, self.context)?,
+                    None => dfg::count(edges, self.context)?,
+                },
                 durations: of_cases.map(|asked| durations::finish(durations, asked, unit)),
             })
         })?;
@@ -403,7 +408,7 @@ impl Run<'_> {
         let of_cases = self.plan.durations.as_deref().unwrap_or(&[]);
         let look = || {
             let durations = gaps.missed_durations().map(|first| durations::State::second(first, of_cases));
-            let edges = dfg::State::second(&gaps.edges, asked, about.negative, gaps_quota(self.context));
+            let edges = dfg::State::second(&gaps.edges.list, asked, about.negative, gaps_quota(self.context));
             Ok(SecondLook::new(edges, durations, self.context))
         };
         let looks = match &partitions {
@@ -414,7 +419,7 @@ impl Run<'_> {
         self.timed("finishing", || {
             self.context.enter(Phase::Finishing, 0);
             let (edges, durations): (Vec<_>, Vec<_>) = looks.into_iter().map(|look| (look.dfg, look.durations)).unzip();
-            dfg::complete(&mut gaps.edges, edges, &about, self.context)?;
+            dfg::complete(&mut gaps.edges.list, edges, &about, self.context)?;
             if let Some(known) = &mut gaps.durations {
                 known.complete(Some(&durations::finish(durations.into_iter().flatten().collect(), of_cases, unit)))?;
             }
@@ -460,6 +465,13 @@ impl Run<'_> {
         })
     }
 
+    /// Takes the memory that labels need, new ones and all copies of them that tables are made from.
+    fn account_for_labels(&self) -> Result<()> {
+        let bytes = self.labels.size_bytes() as u64 * LABEL_COPIES;
+        let mut account = self.of_labels.lock().unwrap_or_else(PoisonError::into_inner);
+        if bytes > account.bytes() { account.set(bytes) } else { Ok(()) }
+    }
+
     /// Rows that a thread encodes at once: few where memory is very short.
     fn rows_at_once(&self) -> usize {
         let limit_bytes = self.context.memory().limit_bytes().unwrap_or(u64::MAX);
@@ -486,12 +498,16 @@ impl Run<'_> {
                 sink.push(&encoder.encode(&events, row)?)?;
                 row += part.num_rows() as u64;
                 self.context.advance(part.num_rows() as u64);
+                self.account_for_labels()?;
             }
         }
         sink.end();
         Ok(())
     }
 }
+
+/// How many times the labels are there when tables are made: numbered, listed, in order, and in the tables.
+const LABEL_COPIES: u64 = 4;
 
 /// A thread's part of the memory limit for each row that it encodes at once.
 const ROW_SHARE_BYTES: u64 = 256;

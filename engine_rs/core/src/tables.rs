@@ -8,6 +8,7 @@ use arrow_schema::SchemaRef;
 use crate::cases::layout::Layout;
 use crate::context::{Account, Context};
 use crate::error::{Error, Result};
+use crate::log::encode;
 use crate::log::roles::EventTypes;
 use crate::measure::cases::{CasesTable, Ranks};
 use crate::measure::folds::{Folds, even_out};
@@ -97,17 +98,17 @@ impl<'a> Parts<'a> {
 }
 
 /// What is merged before the tables, since it may need a second look at the rows.
-pub struct Gaps {
+pub struct Gaps<'a> {
     /// All edges.
-    pub edges: Vec<dfg::Edge>,
+    pub edges: dfg::Edges<'a>,
     /// All case durations, where they are asked for.
     pub durations: Option<Sieved>,
 }
 
-impl Gaps {
+impl Gaps<'_> {
     /// Whether percentiles were missed.
     pub fn missed(&self) -> bool {
-        self.edges.iter().any(|edge| edge.missed().is_some()) || self.missed_durations().is_some()
+        self.edges.list.iter().any(|edge| edge.missed().is_some()) || self.missed_durations().is_some()
     }
 
     /// What is known of the durations, where their percentiles were missed.
@@ -136,11 +137,11 @@ impl Ranks for Ranked<'_, '_> {
 ///
 /// # Errors
 /// CANCELLED; UNSUPPORTED beyond 2^32 variants; MEMORY_LIMIT; IO.
-pub fn finish<'a>(folds: Vec<Folds<'a>>, gaps: Gaps, with: &Tables<'a>) -> Result<Vec<(&'static str, Table)>> {
+pub fn finish<'a>(folds: Vec<Folds<'a>>, gaps: Gaps<'_>, with: &Tables<'a>) -> Result<Vec<(&'static str, Table)>> {
     let (plan, unit) = (with.plan, with.types.unit);
     let Gaps { edges, durations } = gaps;
     let mut parts = Parts::new(folds, with.context)?;
-    let label_order = label_order(&with.names);
+    let (_, label_order) = encode::in_order(&with.names, with.context)?;
     let variants = match parts.variants.is_empty() {
         true => None,
         false => {
@@ -158,14 +159,14 @@ pub fn finish<'a>(folds: Vec<Folds<'a>>, gaps: Gaps, with: &Tables<'a>) -> Resul
         let totals = Totals {
             activities: with.names.len() as u64,
             variants: variants.as_ref().map_or(0, Merged::distinct) as u64,
-            edges: edges.len() as u64,
+            edges: edges.count as u64,
             dropped: with.dropped,
             layout: with.layout,
         };
         tables.push(("overview", Table::from(overview::table(&parts.overview, &totals, with.types)?)));
     }
     if plan.activities {
-        let incoming = edges.iter().map(|edge| (edge.pair().1, edge.count()));
+        let incoming = edges.list.iter().map(|edge| (edge.pair().1, edge.count()));
         let table = activities::table(std::mem::take(&mut parts.activities), incoming, &with.names, &label_order)?;
         tables.push(("activities", Table::from(table)));
     }
@@ -177,7 +178,7 @@ pub fn finish<'a>(folds: Vec<Folds<'a>>, gaps: Gaps, with: &Tables<'a>) -> Resul
             unit,
             with_negatives: with.types.has_start,
         };
-        let batches = dfg::table(&edges, &rows, with.context)?;
+        let batches = dfg::table(&edges.list, &rows, with.context)?;
         tables.push(("dfg", Table::Batches(batches[0].schema(), batches)));
     }
     if let (Some(asked), Some(variants)) = (&plan.variants, &variants) {
@@ -201,13 +202,4 @@ pub fn finish<'a>(folds: Vec<Folds<'a>>, gaps: Gaps, with: &Tables<'a>) -> Resul
         tables.push(("cases", Table::Cases(Arc::new(cases))));
     }
     Ok(tables)
-}
-
-/// Each activity's place among the sorted labels.
-fn label_order(names: &[String]) -> Vec<u32> {
-    let mut sorted: Vec<usize> = (0..names.len()).collect();
-    sorted.sort_by(|&a, &b| names[a].as_bytes().cmp(names[b].as_bytes()));
-    let mut order = vec![0; names.len()];
-    sorted.iter().enumerate().for_each(|(place, &code)| order[code] = place as u32);
-    order
 }

@@ -14,11 +14,13 @@ use arrow_row::{RowConverter, SortField};
 use arrow_schema::{DataType, SortOptions};
 use hashbrown::HashTable;
 
+use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::hash;
 use crate::log::normalise::EventBatch;
 use crate::log::roles::EventTypes;
 use crate::log::text::TextColumn;
+use crate::stats::sorting;
 
 /// All activities of a log: code to label, shared by the threads of a run.
 #[derive(Default)]
@@ -30,6 +32,14 @@ pub struct Labels {
 struct LabelTable {
     slots: HashTable<(u64, u32)>,
     bytes: ByteList,
+}
+
+impl Labels {
+    /// Bytes held.
+    pub fn size_bytes(&self) -> usize {
+        let table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        table.bytes.size_bytes() + table.slots.capacity() * size_of::<(u64, u32)>()
+    }
 }
 
 /// Byte strings one after the other.
@@ -134,6 +144,19 @@ impl Labels {
         let table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         (0..table.bytes.len()).map(|code| String::from_utf8_lossy(table.bytes.get(code)).into_owned()).collect()
     }
+}
+
+/// The codes of `labels` in order of their bytes, and each code's place there.
+///
+/// # Errors
+/// CANCELLED.
+pub fn in_order(labels: &[String], context: &Context) -> Result<(Vec<u32>, Vec<u32>)> {
+    let mut codes: Vec<u32> = (0..labels.len() as u32).collect();
+    let of = |code: u32| labels[code as usize].as_bytes();
+    sorting::sort_by(&mut codes, |&a, &b| of(a).cmp(of(b)), || context.check_cancelled())?;
+    let mut places = vec![0; codes.len()];
+    codes.iter().zip(0..).for_each(|(&code, place)| places[code as usize] = place);
+    Ok((codes, places))
 }
 
 /// A batch of events as numbers, in input order.

@@ -114,12 +114,13 @@ impl<'a> Folds<'a> {
 
     /// About how many bytes the folds hold.
     fn size_bytes(&self) -> u64 {
+        let activities = self.activities.as_ref().map_or(0, activities::State::size_bytes);
         let dfg = self.dfg.as_ref().map_or(0, dfg::State::size_bytes);
         let variants = self.variants.as_ref().map_or(0, variants::State::size_bytes);
         let durations = self.durations.as_ref().map_or(0, durations::State::size_bytes);
         let cases = self.cases.as_ref().map_or(0, cases::State::size_bytes);
         let metrics = self.metrics.as_ref().map_or(0, metrics::State::size_bytes);
-        (dfg + variants + durations + cases + metrics) as u64
+        (activities + dfg + variants + durations + cases + metrics) as u64
     }
 }
 

@@ -6,7 +6,7 @@ use crate::cases::batch::{CaseBatch, Fold};
 use crate::cases::layout::Layout;
 use crate::context::{Account, Context, Step};
 use crate::error::{Error, Result};
-use crate::log::encode::Labels;
+use crate::log::encode::{self, Labels};
 use crate::log::roles::EventTypes;
 use crate::log::spec::Negative;
 use crate::measure::dfg::{EdgeTable, refused};
@@ -66,7 +66,7 @@ impl<'a> Collector<'a> {
             let Some(edge) = (number as usize).checked_sub(1) else { continue };
             let edge = &mut self.edges[edge];
             let start = batch.starts.map_or(batch.times[at], |starts| starts[at]);
-            let mut gap = start - batch.times[at - 1];
+            let mut gap = start.wrapping_sub(batch.times[at - 1]);
             if gap < 0 {
                 edge.negatives += 1;
                 match self.negative {
@@ -129,11 +129,8 @@ impl State {
     /// MEMORY_LIMIT; CANCELLED; UNSUPPORTED beyond 2^32 variants.
     pub fn of(collectors: Vec<Collector<'_>>, read: &Read<'_>, context: &Context) -> Result<State> {
         let names = read.labels.list();
-        let mut by_label: Vec<usize> = (0..names.len()).collect();
-        by_label.sort_by(|&a, &b| names[a].cmp(&names[b]));
-        let mut codes = vec![0u32; names.len()];
-        by_label.iter().zip(0..).for_each(|(&code, place)| codes[code] = place);
-        let labels = by_label.iter().map(|&code| names[code].clone()).collect();
+        let (by_label, codes) = encode::in_order(&names, context)?;
+        let labels = by_label.iter().map(|&code| names[code as usize].clone()).collect();
         let mut overview = overview::State::default();
         let negative = collectors.first().map_or(Negative::Keep, |first| first.negative);
         let (mut all_edges, mut all_variants, mut ids) = (BTreeMap::<_, Vec<Gaps>>::new(), Vec::new(), Vec::new());
@@ -162,7 +159,7 @@ impl State {
         let variants = variants_of(all_variants, &codes, context)?;
         let ids = match ids.is_empty() {
             true => None,
-            false => Some(Ids::union(&ids).map_err(|_| Error::internal("a case was folded twice"))?),
+            false => Some(Ids::union(&ids, context)?.map_err(|_| Error::internal("a case was folded twice"))?),
         };
         let facts = Facts {
             unit: read.types.unit,

@@ -7,9 +7,11 @@ use arrow_schema::DataType;
 use std::sync::Arc;
 
 use crate::cases::batch::CaseBatch;
+use crate::context::{Context, Step};
 use crate::error::{Error, Result};
 use crate::log::encode::ByteList;
 use crate::log::time::is_text;
+use crate::stats::sorting;
 
 /// What ids are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +70,9 @@ pub struct Ids {
     keys: Vec<u64>,
     texts: ByteList,
 }
+
+/// An id that is in two lists, and which lists those are.
+type Twice = (String, usize, usize);
 
 /// Moves signed integers among the unsigned ones, and back.
 const SIGN: u64 = 1 << 63;
@@ -140,35 +145,42 @@ impl Ids {
     }
 
     /// All ids of several lists, in order; or the first id that is in two, and in which.
-    pub fn union(parts: &[Ids]) -> std::result::Result<Ids, (String, usize, usize)> {
+    ///
+    /// # Errors
+    /// MEMORY_LIMIT; CANCELLED.
+    pub fn union(parts: &[Ids], context: &Context) -> Result<std::result::Result<Ids, Twice>> {
+        let all: usize = parts.iter().map(Ids::len).sum();
+        // With its part, and up to half as much space to sort in.
+        let _reserved = context.reserve_for_now(Step::State, (all * size_of::<(u64, usize)>() * 3 / 2) as u64)?;
+        let check = || context.check_cancelled();
         let mut whole = Ids::new(parts.first().map_or(Kind::Signed, |first| first.kind));
         if whole.kind.is_integer() {
             let of_part = |(number, part): (usize, &Ids)| part.keys.iter().map(move |&key| (key, number)).collect();
             let mut all: Vec<(u64, usize)> =
                 parts.iter().enumerate().flat_map(|part| -> Vec<_> { of_part(part) }).collect();
-            all.sort_unstable();
+            sorting::sort_by(&mut all, Ord::cmp, check)?;
             if let Some(pair) = all.windows(2).find(|pair| pair[0].0 == pair[1].0) {
                 let key = pair[0].0;
                 let id = if whole.kind == Kind::Signed { ((key ^ SIGN) as i64).to_string() } else { key.to_string() };
-                return Err((id, pair[0].1, pair[1].1));
+                return Ok(Err((id, pair[0].1, pair[1].1)));
             }
             whole.keys = all.into_iter().map(|(key, _)| key).collect();
-            return Ok(whole);
+            return Ok(Ok(whole));
         }
         let of_part = |(number, part): (usize, &Ids)| (0..part.len()).map(move |i| (number, i)).collect();
         let mut all: Vec<(usize, usize)> =
             parts.iter().enumerate().flat_map(|part| -> Vec<_> { of_part(part) }).collect();
         let id = |&(part, i): &(usize, usize)| parts[part].texts.get(i);
-        all.sort_by(|a, b| id(a).cmp(id(b)));
+        sorting::sort_by(&mut all, |a, b| id(a).cmp(id(b)), check)?;
         if let Some(pair) = all.windows(2).find(|pair| id(&pair[0]) == id(&pair[1])) {
             let text = match whole.kind {
                 Kind::Text => format!("{:?}", String::from_utf8_lossy(id(&pair[0]))),
                 _ => id(&pair[0]).iter().map(|byte| format!("{byte:02x}")).collect(),
             };
-            return Err((text, pair[0].0, pair[1].0));
+            return Ok(Err((text, pair[0].0, pair[1].0)));
         }
         all.iter().for_each(|place| whole.texts.push(id(place)));
-        Ok(whole)
+        Ok(Ok(whole))
     }
 
     /// The same ids as another kind of integer; none where one does not fit, or where it is another kind of thing.
@@ -213,16 +225,20 @@ mod tests {
     fn ids_come_in_order_and_one_in_two_lists_is_found() {
         let one = of(Arc::new(Int64Array::from(vec![5, -7, i64::MIN])));
         let two = of(Arc::new(Int64Array::from(vec![0, i64::MAX])));
-        let both = Ids::union(&[one.clone(), two.clone()]).unwrap();
+        let both = union(&[one.clone(), two.clone()]).unwrap();
         let expected: ArrayRef = Arc::new(Int64Array::from(vec![i64::MIN, -7, 0, 5, i64::MAX]));
         assert_eq!(&both.column(0, both.len()), &expected);
-        assert_eq!(Ids::union(&[two, both]).unwrap_err(), ("0".to_owned(), 0, 1));
+        assert_eq!(union(&[two, both]).unwrap_err(), ("0".to_owned(), 0, 1));
         let texts = of(Arc::new(StringArray::from(vec!["b", "", "a"])));
         let expected: ArrayRef = Arc::new(StringArray::from(vec!["", "a"]));
-        assert_eq!(&Ids::union(std::slice::from_ref(&texts)).unwrap().column(0, 2), &expected);
-        assert_eq!(Ids::union(&[one_text("c"), texts, one_text("a")]).unwrap_err(), ("\"a\"".to_owned(), 1, 2));
+        assert_eq!(&union(std::slice::from_ref(&texts)).unwrap().column(0, 2), &expected);
+        assert_eq!(union(&[one_text("c"), texts, one_text("a")]).unwrap_err(), ("\"a\"".to_owned(), 1, 2));
         let binary = of(Arc::new(BinaryArray::from_vec(vec![b"\xff\0"])));
-        assert_eq!(Ids::union(&[binary.clone(), binary]).unwrap_err().0, "ff00");
+        assert_eq!(union(&[binary.clone(), binary]).unwrap_err().0, "ff00");
+    }
+
+    fn union(parts: &[Ids]) -> std::result::Result<Ids, Twice> {
+        Ids::union(parts, &Context::new()).unwrap()
     }
 
     fn one_text(text: &str) -> Ids {
@@ -236,8 +252,8 @@ mod tests {
         let huge = of(Arc::new(UInt64Array::from(vec![u64::MAX])));
         let negative = of(Arc::new(Int64Array::from(vec![-3])));
         assert!(unsigned.fits_signed() && !huge.fits_signed() && !one_text("3").fits_signed());
-        assert!(Ids::union(&[signed.clone(), unsigned.converted(Kind::Signed).unwrap()]).is_err());
-        assert!(Ids::union(&[huge.clone(), signed.clone().converted(Kind::Unsigned).unwrap()]).is_ok());
+        assert!(union(&[signed.clone(), unsigned.converted(Kind::Signed).unwrap()]).is_err());
+        assert!(union(&[huge.clone(), signed.clone().converted(Kind::Unsigned).unwrap()]).is_ok());
         assert!(huge.converted(Kind::Signed).is_err() && negative.converted(Kind::Unsigned).is_err());
         assert!(signed.converted(Kind::Text).unwrap_err().contains("integers"));
     }

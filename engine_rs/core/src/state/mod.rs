@@ -97,7 +97,7 @@ impl State {
         if let [_] = &states[..] {
             return states.pop().map(|(_, state)| state).ok_or_else(|| Error::internal("a state was lost"));
         }
-        let ids = merged_ids(&mut states)?;
+        let ids = merged_ids(&mut states, context)?;
         let labels: BTreeSet<&String> = states.iter().flat_map(|(_, state)| &state.labels).collect();
         let labels: Vec<String> = labels.into_iter().cloned().collect();
         let (mut variants, mut edges, mut negatives) = (Vec::new(), Vec::new(), BTreeMap::new());
@@ -206,7 +206,7 @@ fn common(states: &[(String, State)]) -> Result<Facts> {
 }
 
 /// The ids of all states that have some, none of them twice.
-fn merged_ids(states: &mut [(String, State)]) -> Result<Option<Ids>> {
+fn merged_ids(states: &mut [(String, State)], context: &Context) -> Result<Option<Ids>> {
     let mut names = Vec::new();
     let mut lists = Vec::new();
     let mut nothing: Option<Kind> = None;
@@ -240,7 +240,7 @@ fn merged_ids(states: &mut [(String, State)]) -> Result<Option<Ids>> {
         );
         Error::new(ErrorKind::InvalidData, text).with("path", names[other]).with("case", id)
     };
-    Ids::union(&lists).map(Some).map_err(twice)
+    Ids::union(&lists, context)?.map(Some).map_err(twice)
 }
 
 impl Negative {

@@ -189,7 +189,8 @@ impl Reading {
             *state.negatives.entry(pair).or_default() += below;
         }
         if let Some(ids) = ids {
-            state.ids = Some(Ids::union(&[ids]).map_err(|(id, ..)| damaged(&format!("case {id} is in it twice")))?);
+            let once = Ids::union(&[ids], context)?;
+            state.ids = Some(once.map_err(|(id, ..)| damaged(&format!("case {id} is in it twice")))?);
         }
         Ok(state)
     }

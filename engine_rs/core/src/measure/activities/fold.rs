@@ -115,6 +115,11 @@ impl State {
         (0..batch.cases()).for_each(|i| self.count(&batch.codes[batch.events(i)], 1));
     }
 
+    /// Bytes held.
+    pub fn size_bytes(&self) -> usize {
+        self.counts.len() * size_of::<Counts>()
+    }
+
     /// Takes in as many cases of one sequence as `cases` says.
     pub fn add(&mut self, codes: &[u32], cases: u64) {
         let highest = codes.iter().max().map_or(0, |&code| code as usize + 1);

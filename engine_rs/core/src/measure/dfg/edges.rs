@@ -115,6 +115,11 @@ impl EdgeTable {
         edge
     }
 
+    /// (source, target) by number, and nothing else any more.
+    pub fn into_pairs(self) -> Vec<(u32, u32)> {
+        self.pairs
+    }
+
     /// (source, target) by number.
     pub fn pairs(&self) -> &[(u32, u32)] {
         &self.pairs

@@ -133,6 +133,11 @@ impl State {
         self.kept_bytes.max(0) as usize + edges + self.negatives.len() * 8 + bins + self.gathered.size_bytes()
     }
 
+    /// All edges.
+    pub fn into_pairs(self) -> Vec<(u32, u32)> {
+        self.table.into_pairs()
+    }
+
     /// Hands over what is known.
     ///
     /// # Errors
@@ -199,10 +204,13 @@ impl State {
 
     /// Refuses gaps below zero, if they are not allowed.
     fn check_negatives(&self) -> Result<()> {
+        if self.negative != Negative::Error {
+            return Ok(());
+        }
         let mut gaps = self.numbers.iter().zip(&self.gaps);
         match gaps.find(|&(&number, &gap)| number > 0 && gap < 0) {
-            Some((_, &gap)) if self.negative == Negative::Error => Err(refused(gap)),
-            _ => Ok(()),
+            Some((_, &gap)) => Err(refused(gap)),
+            None => Ok(()),
         }
     }
 
@@ -295,5 +303,5 @@ fn known(edge: &mut Mutex<EdgeState>) -> &mut EdgeState {
 fn gaps_between(ends: &[i64], starts: &[i64], gaps: &mut Vec<i64>) {
     gaps.clear();
     gaps.push(0);
-    gaps.extend(ends.iter().zip(&starts[1..]).map(|(end, start)| start.wrapping_sub(*end)));
+    gaps.extend(ends.iter().zip(starts.iter().skip(1)).map(|(end, start)| start.wrapping_sub(*end)));
 }

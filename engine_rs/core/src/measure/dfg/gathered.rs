@@ -129,6 +129,11 @@ impl Sorted {
         self.records.len()
     }
 
+    /// Of how many edges they are.
+    pub fn edges(&self) -> usize {
+        self.records.chunk_by(|one, next| one.pair() == next.pair()).count()
+    }
+
     /// The edges that stand at every `length`th place.
     pub fn every(&self, length: usize) -> impl Iterator<Item = (u32, u32)> + '_ {
         self.records.iter().skip(length).step_by(length).map(Record::pair)

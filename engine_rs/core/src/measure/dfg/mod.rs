@@ -19,4 +19,4 @@ mod table;
 
 pub use edges::EdgeTable;
 pub use fold::{State, refused};
-pub use table::{About, Edge, Rows, complete, finish, table};
+pub use table::{About, Edge, Edges, Rows, complete, count, finish, table};

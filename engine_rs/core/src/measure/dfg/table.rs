@@ -11,7 +11,7 @@ use super::State;
 use super::edge::EdgeState;
 use super::fold::Known;
 use super::gathered::{Walk, settle};
-use crate::context::Context;
+use crate::context::{Context, Reserved, Step};
 use crate::error::{Error, Result};
 use crate::log::spec::Negative;
 use crate::measure::columns::{batch, counts};
@@ -61,16 +61,50 @@ impl Edge {
 const STRETCH: usize = 64;
 const GAPS: usize = 1 << 15;
 
-/// Merges the threads' states and describes the gaps of every edge; the edges come by pair.
+/// All edges of a log.
+#[derive(Default)]
+pub struct Edges<'a> {
+    /// By pair; none where they were only counted.
+    pub list: Vec<Edge>,
+    /// How many there are.
+    pub count: usize,
+    _reserved: Option<Reserved<'a>>,
+}
+
+/// How many edges the threads' states know together.
 ///
 /// # Errors
-/// CANCELLED.
-pub fn finish(states: Vec<State>, about: &About<'_>, context: &Context) -> Result<Vec<Edge>> {
+/// MEMORY_LIMIT; CANCELLED.
+pub fn count<'a>(states: Vec<State>, context: &'a Context) -> Result<Edges<'a>> {
+    let lists: Vec<Vec<(u32, u32)>> = states.into_iter().map(State::into_pairs).collect();
+    let count = match &lists[..] {
+        [one] => one.len(),
+        lists => {
+            let all = lists.iter().map(Vec::len).sum::<usize>();
+            // Sorted in place and with as much space again.
+            let _reserved = context.reserve_for_now(Step::Measures, (2 * all * size_of::<(u32, u32)>()) as u64)?;
+            let mut all = lists.concat();
+            sorting::sort_by(&mut all, Ord::cmp, || context.check_cancelled())?;
+            all.chunk_by(PartialEq::eq).count()
+        }
+    };
+    Ok(Edges { count, ..Edges::default() })
+}
+
+/// Merges the threads' states and describes the gaps of every edge.
+///
+/// # Errors
+/// MEMORY_LIMIT; CANCELLED.
+pub fn finish<'a>(states: Vec<State>, about: &About<'_>, context: &'a Context) -> Result<Edges<'a>> {
     let cells: Vec<Mutex<Option<State>>> = states.into_iter().map(|state| Mutex::new(Some(state))).collect();
     let threads = workers::for_each(context, cells.len(), |i| {
         let state = cells[i].lock().unwrap_or_else(PoisonError::into_inner).take();
         state.ok_or_else(|| Error::internal("a state was taken twice"))?.known(context)
     })?;
+    // At most as many as all threads know, one by one.
+    let most: usize = threads.iter().map(|thread| thread.order.len() + thread.gaps.edges()).sum();
+    let of_edge = size_of::<Edge>() + about.asked.columns().len() * size_of::<f64>();
+    let reserved = context.reserve_for_now(Step::Measures, (most * of_edge) as u64)?;
     // Edges in ranges of pairs.
     let mut cuts: Vec<(u32, u32)> = Vec::new();
     if let Some(order) = threads.iter().map(|thread| &thread.order).max_by_key(|order| order.len()) {
@@ -84,9 +118,9 @@ pub fn finish(states: Vec<State>, about: &About<'_>, context: &Context) -> Resul
     let parts = workers::for_each(context, cuts.len() + 1, |i| {
         Ok(merge(&threads, i.checked_sub(1).and_then(|i| cuts.get(i)).copied(), cuts.get(i).copied(), about))
     })?;
-    let mut edges = Vec::with_capacity(parts.iter().map(Vec::len).sum());
-    parts.into_iter().for_each(|part| edges.extend(part));
-    Ok(edges)
+    let mut list = Vec::with_capacity(parts.iter().map(Vec::len).sum());
+    parts.into_iter().for_each(|part| list.extend(part));
+    Ok(Edges { count: list.len(), list, _reserved: Some(reserved) })
 }
 
 /// What is asked of gaps.
@@ -190,7 +224,7 @@ impl Space {
 /// # Errors
 /// INVALID_DATA where that look did not see the same gaps as the first; CANCELLED.
 pub fn complete(edges: &mut [Edge], second: Vec<State>, about: &About<'_>, context: &Context) -> Result<()> {
-    let found = finish(second, about, context)?;
+    let found = finish(second, about, context)?.list;
     for edge in edges.iter_mut().filter(|edge| edge.missed().is_some()) {
         let again = found.binary_search_by_key(&edge.pair(), Edge::pair).ok().map(|at| &found[at].gaps);
         edge.gaps.complete(again)?;
@@ -294,8 +328,9 @@ mod tests {
             };
             states[round as usize % threads].fold(&batch).unwrap();
         }
-        let edges =
-            finish(states, &About { asked: &asked, unit: Unit::Micro, negative: rule }, &Context::new()).unwrap();
+        let context = Context::new();
+        let about = About { asked: &asked, unit: Unit::Micro, negative: rule };
+        let edges = finish(states, &about, &context).unwrap().list;
         let told = |edge: &Edge| format!("{:?}", (edge.pair(), edge.count, edge.cases, edge.negatives, &edge.gaps));
         edges.iter().map(told).collect()
     }
