@@ -8,7 +8,7 @@ use arrow_schema::SchemaRef;
 use crate::cases::layout::Layout;
 use crate::context::{Account, Context};
 use crate::error::{Error, Result};
-use crate::log::encode;
+use crate::log::labels;
 use crate::log::roles::EventTypes;
 use crate::measure::cases::{CasesTable, Ranks};
 use crate::measure::folds::{Folds, even_out};
@@ -141,7 +141,7 @@ pub fn finish<'a>(folds: Vec<Folds<'a>>, gaps: Gaps<'_>, with: &Tables<'a>) -> R
     let (plan, unit) = (with.plan, with.types.unit);
     let Gaps { edges, durations } = gaps;
     let mut parts = Parts::new(folds, with.context)?;
-    let (_, label_order) = encode::in_order(&with.names, with.context)?;
+    let (_, label_order) = labels::in_order(&with.names, with.context)?;
     let variants = match parts.variants.is_empty() {
         true => None,
         false => {

@@ -11,7 +11,7 @@ use arrow_buffer::{ArrowNativeType, Buffer, ScalarBuffer, ToByteSlice};
 use crate::cases::partition::{Chunk, Codes, Piece, Strings};
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::log::encode::ByteList;
+use crate::log::byte_list::ByteList;
 use crate::spill::{Block, Spill, SpillFile};
 
 /// Chunks brought together by partition.

@@ -1,7 +1,7 @@
 //! What does a measure see? Some whole cases, column by column, events in order.
 
 use crate::error::Result;
-use crate::log::encode::ByteList;
+use crate::log::byte_list::ByteList;
 use crate::log::text::TextColumn;
 
 /// Some whole cases. Case `i` holds the events `offsets[i]..offsets[i + 1]`, ordered by time.

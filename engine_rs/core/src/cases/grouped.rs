@@ -10,7 +10,8 @@ use crate::cases::layout::{Keys, Summary, run_starts};
 use crate::cases::order::{Ordered, Orderer};
 use crate::context::{Account, Context, Step};
 use crate::error::Result;
-use crate::log::encode::{ByteList, Encoded};
+use crate::log::byte_list::ByteList;
+use crate::log::encode::Encoded;
 
 /// Events of one case at the edge of a task or batch, copied.
 #[derive(Default)]

@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::error::Result;
-use crate::log::encode::ByteList;
+use crate::log::byte_list::ByteList;
 use crate::stats::sorting;
 
 /// Space for the reordered events of a batch, used again and again.

@@ -14,7 +14,8 @@ use crate::cases::table::CaseTable;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::hash;
-use crate::log::encode::{ByteList, Encoded};
+use crate::log::byte_list::ByteList;
+use crate::log::encode::Encoded;
 
 /// A batch, sorted by partition.
 pub struct Chunk {

@@ -5,7 +5,7 @@ use crate::cases::partition::{Codes, Piece, Strings};
 use crate::context::{Context, Step};
 use crate::error::Result;
 use crate::hash;
-use crate::log::encode::ByteList;
+use crate::log::byte_list::ByteList;
 use crate::spill::Spill;
 
 /// Into at least, and at most, how many parts one is split, in bits.

@@ -3,7 +3,7 @@
 //! An integer case id is its own key, exactly. A text id's key is its hash: whoever groups by keys must compare the
 //! texts of equal keys before taking them for one case.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Float64Type, Int64Type, UInt64Type};
@@ -12,152 +12,14 @@ use arrow_buffer::ScalarBuffer;
 use arrow_cast::cast;
 use arrow_row::{RowConverter, SortField};
 use arrow_schema::{DataType, SortOptions};
-use hashbrown::HashTable;
 
-use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::hash;
+use crate::log::byte_list::ByteList;
+use crate::log::labels::{KnownLabels, Labels};
 use crate::log::normalise::EventBatch;
 use crate::log::roles::EventTypes;
 use crate::log::text::TextColumn;
-use crate::stats::sorting;
-
-/// All activities of a log: code to label, shared by the threads of a run.
-#[derive(Default)]
-pub struct Labels {
-    table: Mutex<LabelTable>,
-}
-
-#[derive(Default)]
-struct LabelTable {
-    slots: HashTable<(u64, u32)>,
-    bytes: ByteList,
-}
-
-impl Labels {
-    /// Bytes held.
-    pub fn size_bytes(&self) -> usize {
-        let table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-        table.bytes.size_bytes() + table.slots.capacity() * size_of::<(u64, u32)>()
-    }
-}
-
-/// Byte strings one after the other.
-#[derive(Clone, Debug)]
-pub struct ByteList {
-    offsets: Vec<usize>,
-    bytes: Vec<u8>,
-}
-
-impl Default for ByteList {
-    fn default() -> Self {
-        ByteList { offsets: vec![0], bytes: Vec::new() }
-    }
-}
-
-impl ByteList {
-    /// Adds one at the end.
-    pub fn push(&mut self, value: &[u8]) {
-        self.bytes.extend_from_slice(value);
-        self.offsets.push(self.bytes.len());
-    }
-
-    /// The one at `at`.
-    #[inline]
-    pub fn get(&self, at: usize) -> &[u8] {
-        &self.bytes[self.offsets[at]..self.offsets[at + 1]]
-    }
-
-    /// Bytes of the strings `from..to`.
-    pub fn bytes_of(&self, from: usize, to: usize) -> usize {
-        self.offsets[to] - self.offsets[from]
-    }
-
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.offsets.len() - 1
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Adds `other`'s strings `from..to`.
-    pub fn extend_range(&mut self, other: &ByteList, from: usize, to: usize) {
-        let (start, end) = (other.offsets[from], other.offsets[to]);
-        let shift = self.bytes.len();
-        self.bytes.extend_from_slice(&other.bytes[start..end]);
-        self.offsets.extend(other.offsets[from + 1..=to].iter().map(|&offset| offset - start + shift));
-    }
-
-    /// The strings of these lengths that `bytes` hold one after the other; none where they do not fit together.
-    pub fn from_lengths(lengths: &[u32], bytes: &[u8]) -> Option<ByteList> {
-        let mut offsets = Vec::with_capacity(lengths.len() + 1);
-        let mut end = 0usize;
-        offsets.push(end);
-        for &length in lengths {
-            end = end.checked_add(length as usize)?;
-            offsets.push(end);
-        }
-        (end == bytes.len()).then(|| ByteList { offsets, bytes: bytes.to_vec() })
-    }
-
-    /// All strings one after the other.
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
-    /// Removes all, keeping the space.
-    pub fn clear(&mut self) {
-        self.offsets.truncate(1);
-        self.bytes.clear();
-    }
-
-    /// Bytes held.
-    pub fn size_bytes(&self) -> usize {
-        self.bytes.len() + self.offsets.len() * size_of::<usize>()
-    }
-}
-
-impl LabelTable {
-    fn code(&mut self, hash: u64, label: &[u8]) -> Result<u32> {
-        let bytes = &self.bytes;
-        if let Some(&(_, code)) = self.slots.find(hash, |&(h, code)| h == hash && bytes.get(code as usize) == label) {
-            return Ok(code);
-        }
-        let code = u32::try_from(bytes.len()).ok().filter(|&code| code < u32::MAX);
-        let code = code.ok_or_else(|| Error::unsupported("more than 2^32 - 2 distinct activities"))?;
-        self.bytes.push(label);
-        self.slots.insert_unique(hash, (hash, code), |&(h, _)| h);
-        Ok(code)
-    }
-}
-
-impl Labels {
-    fn code(&self, hash: u64, label: &[u8]) -> Result<u32> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner).code(hash, label)
-    }
-
-    /// The label of every code.
-    pub fn list(&self) -> Vec<String> {
-        let table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-        (0..table.bytes.len()).map(|code| String::from_utf8_lossy(table.bytes.get(code)).into_owned()).collect()
-    }
-}
-
-/// The codes of `labels` in order of their bytes, and each code's place there.
-///
-/// # Errors
-/// CANCELLED.
-pub fn in_order(labels: &[String], context: &Context) -> Result<(Vec<u32>, Vec<u32>)> {
-    let mut codes: Vec<u32> = (0..labels.len() as u32).collect();
-    let of = |code: u32| labels[code as usize].as_bytes();
-    sorting::sort_by(&mut codes, |&a, &b| of(a).cmp(of(b)), || context.check_cancelled())?;
-    let mut places = vec![0; codes.len()];
-    codes.iter().zip(0..).for_each(|(&code, place)| places[code as usize] = place);
-    Ok((codes, places))
-}
 
 /// A batch of events as numbers, in input order.
 pub struct Encoded<'a> {
@@ -190,9 +52,7 @@ const UNKNOWN: u32 = u32::MAX;
 
 /// Encodes the batches that one thread reads.
 pub struct Encoder<'a> {
-    labels: &'a Labels,
-    local: LabelTable,
-    shared_codes: Vec<u32>,
+    labels: KnownLabels<'a>,
     dictionary: Option<(ArrayRef, Vec<u32>)>,
     codes: Vec<u32>,
     keys: ScalarBuffer<u64>,
@@ -229,9 +89,14 @@ impl<'a> Encoder<'a> {
                 Some((converter, ByteList::default()))
             }
         };
-        let (local, shared_codes, codes) = (LabelTable::default(), Vec::new(), Vec::new());
-        let keys = ScalarBuffer::from(Vec::new());
-        Ok(Encoder { labels, local, shared_codes, dictionary: None, codes, keys, ids: None, ties })
+        Ok(Encoder {
+            labels: KnownLabels::new(labels),
+            dictionary: None,
+            codes: Vec::new(),
+            keys: ScalarBuffer::from(Vec::new()),
+            ids: None,
+            ties,
+        })
     }
 
     /// Encodes `batch`, whose first event stands at `first_order` in the input.
@@ -270,7 +135,7 @@ impl<'a> Encoder<'a> {
                 if codes.contains(&UNKNOWN) {
                     for (code, &key) in codes.iter_mut().zip(keys).filter(|(code, _)| **code == UNKNOWN) {
                         if map[key as usize] == UNKNOWN {
-                            map[key as usize] = self.look_up(values.value(key as usize))?;
+                            map[key as usize] = self.labels.code(values.value(key as usize))?;
                         }
                         *code = map[key as usize];
                     }
@@ -278,8 +143,9 @@ impl<'a> Encoder<'a> {
                 self.dictionary = Some((dictionary.clone(), map));
             }
             plain => {
+                codes.reserve(plain.len());
                 for row in 0..plain.len() {
-                    codes.push(self.look_up(plain.value(row))?);
+                    codes.push(self.labels.code_again(plain.value(row))?);
                 }
             }
         }
@@ -293,16 +159,6 @@ impl<'a> Encoder<'a> {
             Some((known, map)) if known.to_data().ptr_eq(&dictionary.to_data()) => map,
             _ => vec![UNKNOWN; dictionary.len().max(1)],
         }
-    }
-
-    #[inline]
-    fn look_up(&mut self, label: &[u8]) -> Result<u32> {
-        let hash = hash::of_bytes(label);
-        let local = self.local.code(hash, label)? as usize;
-        if local == self.shared_codes.len() {
-            self.shared_codes.push(self.labels.code(hash, label)?);
-        }
-        Ok(self.shared_codes[local])
     }
 
     fn encode_cases(&mut self, column: &ArrayRef) -> Result<()> {

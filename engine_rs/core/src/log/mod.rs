@@ -8,7 +8,9 @@ use arrow_cast::cast;
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 use serde_json::{Map, Value, json};
 
+pub mod byte_list;
 pub mod encode;
+pub mod labels;
 pub mod normalise;
 pub mod parquet;
 pub mod paths;

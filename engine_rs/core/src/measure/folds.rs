@@ -3,7 +3,7 @@
 use crate::cases::batch::{CaseBatch, Fold};
 use crate::context::{Account, Context, Step};
 use crate::error::Result;
-use crate::log::encode::Labels;
+use crate::log::labels::Labels;
 use crate::log::spec::Negative;
 use crate::measure::{activities, cases, dfg, durations, metrics, overview, variants};
 use crate::plan::Plan;

@@ -6,7 +6,7 @@ use crate::cases::batch::{CaseBatch, Fold};
 use crate::cases::layout::Layout;
 use crate::context::{Account, Context, Step};
 use crate::error::{Error, Result};
-use crate::log::encode::{self, Labels};
+use crate::log::labels::{self, Labels};
 use crate::log::roles::EventTypes;
 use crate::log::spec::Negative;
 use crate::measure::dfg::{EdgeTable, refused};
@@ -129,7 +129,7 @@ impl State {
     /// MEMORY_LIMIT; CANCELLED; UNSUPPORTED beyond 2^32 variants.
     pub fn of(collectors: Vec<Collector<'_>>, read: &Read<'_>, context: &Context) -> Result<State> {
         let names = read.labels.list();
-        let (by_label, codes) = encode::in_order(&names, context)?;
+        let (by_label, codes) = labels::in_order(&names, context)?;
         let labels = by_label.iter().map(|&code| names[code as usize].clone()).collect();
         let mut overview = overview::State::default();
         let negative = collectors.first().map_or(Negative::Keep, |first| first.negative);

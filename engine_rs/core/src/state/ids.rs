@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::cases::batch::CaseBatch;
 use crate::context::{Context, Step};
 use crate::error::{Error, Result};
-use crate::log::encode::ByteList;
+use crate::log::byte_list::ByteList;
 use crate::log::time::is_text;
 use crate::stats::sorting;
 

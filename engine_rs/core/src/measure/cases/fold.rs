@@ -3,7 +3,7 @@
 use super::aside::Aside;
 use crate::cases::batch::CaseBatch;
 use crate::error::Result;
-use crate::log::encode::ByteList;
+use crate::log::byte_list::ByteList;
 use crate::spill::Spill;
 
 /// What one thread has seen, column by column.

@@ -6,7 +6,7 @@ use arrow_buffer::{ArrowNativeType, Buffer, ScalarBuffer, ToByteSlice};
 
 use super::State;
 use crate::error::{Error, Result};
-use crate::log::encode::ByteList;
+use crate::log::byte_list::ByteList;
 
 /// Some cases, read back.
 pub struct Rows {

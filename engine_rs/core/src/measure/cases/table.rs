@@ -15,7 +15,7 @@ use super::merge::{Merging, Runs};
 use super::rows::Rows;
 use crate::context::{Context, Step};
 use crate::error;
-use crate::log::encode::ByteList;
+use crate::log::byte_list::ByteList;
 use crate::log::roles::EventTypes;
 use crate::log::time::is_text;
 use crate::stats::sorting;

@@ -6,7 +6,7 @@ use super::aside::Aside;
 use crate::cases::batch::CaseBatch;
 use crate::context::{CaseMetric, Context, MetricBatch};
 use crate::error::{Error, Result};
-use crate::log::encode::Labels;
+use crate::log::labels::Labels;
 use crate::plan::CaseMetricPlan;
 use crate::spill::Spill;
 
