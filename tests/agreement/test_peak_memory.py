@@ -75,6 +75,14 @@ def test_large_logs(tmp_path: Path, layout: str, case_id: str) -> None:
     check(path, CHEAP, is_larger=layout != "case")
 
 
+@pytest.mark.parametrize("layout", ["case", "shuffled"])
+def test_all_variants_and_all_cases(tmp_path: Path, layout: str) -> None:
+    """A third of a million variants are listed, and each case has the rank of its own."""
+    path = tmp_path / "log.parquet"
+    pycjm.write_synth(path, 7_500_000, layout=layout, seed=3)
+    check(path, ("variants", "cases"), is_larger=True)
+
+
 @pytest.mark.parametrize("cases", [500, 2_500_000])
 @pytest.mark.parametrize("activities", [2, 300])
 def test_few_and_many_cases_and_activities(tmp_path: Path, cases: int, activities: int) -> None:

@@ -85,18 +85,46 @@ def test_metrics_are_what_they_are_in_memory(tmp_path: Path, layout: str, with_c
         assert as_bytes(spilled) == as_bytes(held), threads
 
 
-def test_variants_that_do_not_fit_are_told_with_a_limit_that_does(tmp_path: Path) -> None:
-    """Most cases are a variant of their own, and all of them are ranked."""
-    events = draw_log(6, 300_000, n_cases=40_000, layout="case", n_activities=9)
+@pytest.mark.parametrize("layout", ["case", "none"])
+@pytest.mark.parametrize("n_activities", [9, 400])
+def test_variants_that_do_not_fit_are_listed_from_disk(tmp_path: Path, layout: str, n_activities: int) -> None:
+    """Most cases are a variant of their own, all of them are ranked, and labels tell which comes first."""
+    events = draw_log(6, 200_000, n_cases=30_000, layout=layout, n_activities=n_activities)
     log = pycjm.scan(parquet(tmp_path, events, 9000), **roles(events))
-    for asked in ("variants", "cases"):
-        with pytest.raises(pycjm.errors.MemoryLimit, match="ranking all variants") as caught:
-            log.mine(asked, threads=2, memory_limit=2_500_000, spill_dir=tmp_path)
-        needed = caught.value.details["needed_bytes"]
-        result = log.mine(asked, threads=2, memory_limit=needed, spill_dir=tmp_path)
-        assert result.info["spilled_bytes"] > 0, asked
-        held = log.mine(asked, threads=2, memory_limit="none")
-        assert result[asked].to_pyarrow().equals(held[asked].to_pyarrow())
-        # It is not much more than what is needed.
-        with pytest.raises(pycjm.errors.MemoryLimit):
-            log.mine(asked, threads=2, memory_limit=needed // 2, spill_dir=tmp_path)
+    measures = pycjm.measures
+    wanted = expected(events)["variants"]
+    for asked in (
+        [measures.variants()],
+        [measures.variants(percentiles=[50, 99.9], approx=0.01)],
+        ["cases"],
+        [measures.cases(), measures.variants(top=100, percentiles=[])],
+    ):
+        held = log.mine(*asked, threads=2, memory_limit="none")
+        table = held["variants"].to_pyarrow() if "variants" in list(held) else None
+        for threads in THREADS:
+            spilled = log.mine(*asked, threads=threads, memory_limit=4_000_000, spill_dir=tmp_path)
+            assert spilled.info["peak_reserved_bytes"] <= 4_000_000
+            assert spilled.info["spilled_bytes"] > 30_000 * 30
+            assert as_bytes(spilled) == as_bytes(held), (asked, threads)
+            # It can be read again, and in part.
+            for name in held:
+                assert next(iter(spilled[name].to_reader())).equals(next(iter(held[name].to_reader())))
+        if table is not None:
+            n = table.num_rows
+            assert n > 20_000 or n == 100
+            assert table["activities"].to_pylist() == wanted["activities"].to_pylist()[:n]
+            assert table["cases"].to_pylist() == wanted["cases"].to_pylist()[:n]
+
+
+def test_a_part_of_the_variants_that_does_not_fit_is_told_with_a_limit_that_does(tmp_path: Path) -> None:
+    """Few variants of very many events each are still one to a case."""
+    n, n_cases = 600_000, 60
+    table = {"case": [i % n_cases for i in range(n)], "activity": [f"a{i * i % 251 % 7}" for i in range(n)]}
+    events = pa.table({**table, "timestamp": pa.array(range(n), pa.timestamp("s"))})
+    log = pycjm.scan(events, **roles(events))
+    with pytest.raises(pycjm.errors.MemoryLimit) as caught:
+        log.mine("variants", threads=1, memory_limit=400_000, spill_dir=tmp_path)
+    needed = caught.value.details["needed_bytes"]
+    held = log.mine("variants", threads=1, memory_limit="none")
+    result = log.mine("variants", threads=1, memory_limit=needed, spill_dir=tmp_path)
+    assert as_bytes(result) == as_bytes(held)

@@ -75,7 +75,7 @@ pub enum Step {
     Case,
     /// What the measures keep.
     Measures,
-    /// The distinct variants, where all of them are ranked or listed.
+    /// The distinct variants: a part of them, or the ranks of all.
     Variants,
     /// The rows of `cases` and the values of case metrics.
     Cases,
@@ -90,7 +90,7 @@ impl Step {
             Step::Partitions => "the partitions",
             Step::Case => "the largest case",
             Step::Measures => "the measures",
-            Step::Variants => "ranking all variants",
+            Step::Variants => "all variants",
             Step::Cases => "the cases and their metrics",
             Step::State => "the state",
         }

@@ -52,6 +52,7 @@ impl MiningResult {
     pub fn table(&self, name: &str) -> Result<Box<dyn RecordBatchReader + Send>> {
         match self.tables.iter().find(|(known, _)| *known == name) {
             Some((_, Table::Cases(cases))) => Ok(Box::new(cases.reader())),
+            Some((_, Table::Variants(variants))) => Ok(Box::new(variants.reader())),
             Some((_, Table::Batches(schema, batches))) => {
                 let batches: Vec<_> = batches.iter().cloned().map(Ok).collect();
                 Ok(Box::new(RecordBatchIterator::new(batches, Arc::clone(schema))))

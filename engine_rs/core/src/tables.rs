@@ -14,15 +14,17 @@ use crate::measure::cases::{CasesTable, Ranks};
 use crate::measure::folds::{Folds, even_out};
 use crate::measure::overview::Totals;
 use crate::measure::statistics::Sieved;
-use crate::measure::variants::{Merged, Ranking, Wanted};
+use crate::measure::variants::{AllRanks, Listed, Listing, Merged, Ranking, Wanted};
 use crate::measure::{activities, dfg, durations, metrics, overview, variants};
 use crate::plan::Plan;
 use crate::stats::sieve::Sieve;
 
-/// A table: small ones are made, `cases` is made while it is read.
+/// A table: small ones are made, large ones are made while they are read.
 pub enum Table {
     /// One row per case.
     Cases(Arc<CasesTable>),
+    /// One row per variant, where they do not fit.
+    Variants(Arc<Listing>),
     /// Rows in batches, of this schema.
     Batches(SchemaRef, Vec<RecordBatch>),
 }
@@ -117,19 +119,37 @@ impl Gaps<'_> {
     }
 }
 
-/// All variants, with a rank for each.
-struct Ranked<'v, 'a> {
-    variants: &'v Merged<'a>,
-    ranking: Ranking,
+/// All variants.
+enum Variants<'a> {
+    Held(Merged),
+    Aside(Listed<'a>),
 }
 
-impl Ranks for Ranked<'_, '_> {
+/// All variants with a rank for each.
+enum Ranked<'a> {
+    Held(&'a Merged, Ranking),
+    Aside(AllRanks<'a>),
+}
+
+impl Variants<'_> {
+    fn distinct(&self) -> u64 {
+        match self {
+            Variants::Held(merged) => merged.distinct() as u64,
+            Variants::Aside(listed) => listed.distinct,
+        }
+    }
+}
+
+impl Ranks for Ranked<'_> {
     fn parts(&self) -> usize {
-        self.variants.parts()
+        variants::PARTS
     }
 
     fn each_case(&self, part: usize, take: &mut dyn FnMut(usize, u32, u32)) -> Result<()> {
-        self.ranking.each_case(self.variants, part, take)
+        match self {
+            Ranked::Held(merged, ranking) => ranking.each_case(merged, part, take),
+            Ranked::Aside(ranks) => ranks.each_case(part, take),
+        }
     }
 }
 
@@ -151,14 +171,25 @@ pub fn finish<'a>(folds: Vec<Folds<'a>>, gaps: Gaps<'_>, with: &Tables<'a>) -> R
             let are_listed = plan.variants.as_ref().is_some_and(|asked| asked.top.is_none());
             let label_bytes = are_listed.then_some(&label_bytes[..]);
             let wanted = Wanted { top, label_order: &label_order, label_bytes };
-            Some(Merged::new(std::mem::take(&mut parts.variants), wanted, with.context)?)
+            let mut states = std::mem::take(&mut parts.variants);
+            let are_aside = variants::even_out(&mut states, wanted, with.context)?;
+            match with.context.spill().filter(|_| are_aside && top.is_none()) {
+                None => Some(Variants::Held(Merged::new(states, wanted, with.context)?)),
+                Some(spill) => {
+                    let (asked, names) = (plan.variants.as_ref(), &with.names[..]);
+                    let top = asked.and_then(|asked| asked.top);
+                    let asked = asked.map(|asked| &asked.percentiles);
+                    let about = variants::About { names, label_order: &label_order, asked, top, unit };
+                    Some(Variants::Aside(Listed::new(states, &about, spill, with.context)?))
+                }
+            }
         }
     };
     let mut tables = Vec::new();
     if plan.overview {
         let totals = Totals {
             activities: with.names.len() as u64,
-            variants: variants.as_ref().map_or(0, Merged::distinct) as u64,
+            variants: variants.as_ref().map_or(0, Variants::distinct),
             edges: edges.count as u64,
             dropped: with.dropped,
             layout: with.layout,
@@ -182,9 +213,15 @@ pub fn finish<'a>(folds: Vec<Folds<'a>>, gaps: Gaps<'_>, with: &Tables<'a>) -> R
         tables.push(("dfg", Table::Batches(batches[0].schema(), batches)));
     }
     if let (Some(asked), Some(variants)) = (&plan.variants, &variants) {
-        let ranking = Ranking::new(variants, asked.top, &label_order, with.context)?;
-        let table = variants::table(variants, &ranking, &with.names, &asked.percentiles, unit, with.context)?;
-        tables.push(("variants", Table::from(table)));
+        let table = match variants {
+            Variants::Aside(listed) => Table::Variants(Arc::clone(&listed.table)),
+            Variants::Held(merged) => {
+                let ranking = Ranking::new(merged, asked.top, &label_order, with.context)?;
+                let batches = variants::table(merged, &ranking, &with.names, &asked.percentiles, unit, with.context)?;
+                Table::Batches(batches[0].schema(), batches)
+            }
+        };
+        tables.push(("variants", table));
     }
     if let (Some(asked), Some(durations)) = (&plan.durations, &durations) {
         tables.push(("durations", Table::from(durations::table(durations, asked, unit)?)));
@@ -196,8 +233,11 @@ pub fn finish<'a>(folds: Vec<Folds<'a>>, gaps: Gaps<'_>, with: &Tables<'a>) -> R
     }
     if plan.cases {
         let variants = variants.as_ref().ok_or_else(|| Error::internal("cases need variants"))?;
-        let ranking = Ranking::new(variants, None, &label_order, with.context)?;
-        let (states, ranked) = (std::mem::take(&mut parts.cases), Ranked { variants, ranking });
+        let ranked = match variants {
+            Variants::Held(merged) => Ranked::Held(merged, Ranking::new(merged, None, &label_order, with.context)?),
+            Variants::Aside(listed) => Ranked::Aside(listed.ranked()?),
+        };
+        let states = std::mem::take(&mut parts.cases);
         let cases = CasesTable::new(states, metrics, &ranked, with.types.clone(), with.context)?;
         tables.push(("cases", Table::Cases(Arc::new(cases))));
     }

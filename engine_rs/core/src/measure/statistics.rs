@@ -118,15 +118,10 @@ pub fn spread(rows: &[&Description], asked: &Asked, unit: Unit) -> Vec<(Field, A
         column("max_s", &|row| seconds(row.moments.max())),
         column("std_s", &|row| row.moments.std().map(|std| std / unit.per_second() as f64)),
     ];
-    columns.extend(percentiles(rows, asked));
-    columns
-}
-
-/// The columns of the percentiles.
-pub fn percentiles(rows: &[&Description], asked: &Asked) -> Vec<(Field, ArrayRef)> {
-    let column = |(i, name): (usize, String)| {
+    let percentile = |(i, name): (usize, String)| {
         let values = rows.iter().map(|row| row.percentiles.get(i).copied());
         (float_field(&format!("{name}_s")), floats(values))
     };
-    asked.columns().into_iter().enumerate().map(column).collect()
+    columns.extend(asked.columns().into_iter().enumerate().map(percentile));
+    columns
 }

@@ -30,10 +30,20 @@ struct Shape {
     /// Whether the hashes of all cases begin with the same bits.
     crowded: bool,
     resident: bool,
+    /// Whether all variants are listed, and all cases with their ranks.
+    listed: bool,
 }
 
-const SMALL: Shape =
-    Shape { events: 30_000, cases: 9_000, giant: 0, by_case: false, text_ids: false, crowded: false, resident: true };
+const SMALL: Shape = Shape {
+    events: 30_000,
+    cases: 9_000,
+    giant: 0,
+    by_case: false,
+    text_ids: false,
+    crowded: false,
+    resident: true,
+    listed: false,
+};
 
 impl Shape {
     fn batches(&self) -> Vec<RecordBatch> {
@@ -86,7 +96,11 @@ impl Shape {
     }
 
     fn mined(&self, context: &Context) -> Result<MiningResult> {
-        mine(&self.log(), PLAN, context)
+        let plan = match self.listed {
+            true => &PLAN.replace(r#""top":20,"#, "").replace(r#"{"measure":"overview"}"#, r#"{"measure":"cases"}"#),
+            false => PLAN,
+        };
+        mine(&self.log(), plan, context)
     }
 
     /// The tables of a run without a limit.
@@ -125,8 +139,8 @@ fn needed_bytes(error: &Error) -> u64 {
 fn however_small_the_memory_the_tables_are_the_same_or_it_is_too_small() {
     let dir = tempfile::tempdir().unwrap();
     for giant in [0, 40] {
-        for (text_ids, resident) in [(false, false), (true, true)] {
-            let shape = Shape { events: 200_000, cases: 30_000, giant, text_ids, resident, ..SMALL };
+        for (text_ids, resident, listed) in [(false, false, false), (true, true, false), (false, true, true)] {
+            let shape = Shape { events: 200_000, cases: 30_000, giant, text_ids, resident, listed, ..SMALL };
             let expected = shape.expected();
             let mut failed = 0;
             for threads in [1, 2, 5] {
@@ -197,11 +211,12 @@ fn the_limit_that_a_large_case_asks_for_is_enough() {
 }
 
 /// Shapes and limits with which rows, keys or variants are put aside.
-fn spilling() -> [(Shape, u64); 3] {
+fn spilling() -> [(Shape, u64); 4] {
     [
         (SMALL, 1_500_000),
         (Shape { by_case: true, ..SMALL }, 1_000_000),
         (Shape { text_ids: true, giant: 30, ..SMALL }, 2_000_000),
+        (Shape { by_case: true, listed: true, ..SMALL }, 1_300_000),
     ]
 }
 

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::log::roles::EventTypes;
 use crate::measure::dfg::{Edge, EdgeTable};
 use crate::measure::overview::Totals;
-use crate::measure::statistics::{Description, Sieved};
+use crate::measure::statistics::{Description, Sieved, mean_s};
 use crate::measure::{activities, dfg, durations, overview, variants};
 use crate::plan::Plan;
 use crate::state::State;
@@ -95,15 +95,13 @@ impl State {
         if let Some(asked) = &plan.variants {
             let order = self.ranked(asked.top);
             let described = described(&self.variants, &order, &asked.percentiles, unit.per_second(), context)?;
-            let shown = order
-                .iter()
-                .zip(&described)
-                .map(|(&i, description)| (self.variants.path(i).iter().copied(), description.moments.n(), description));
-            let shown: Vec<_> = shown.collect();
-            tables.push((
-                "variants",
-                vec![variants::rows(shown, facts.cases, &self.labels, &asked.percentiles, unit, context)?],
-            ));
+            let shown = order.iter().zip(&described).map(|(&i, description)| variants::Shown {
+                codes: self.variants.path(i).iter().copied(),
+                cases: description.moments.n(),
+                mean_s: mean_s(&description.moments, unit),
+                percentiles: &description.percentiles,
+            });
+            tables.push(("variants", variants::rows(shown, facts.cases, &self.labels, &asked.percentiles, context)?));
         }
         if let Some(asked) = &plan.durations {
             let bytes = self.variants.ticks.len() * size_of::<(i64, u64)>() * 2;

@@ -11,7 +11,7 @@ use crate::log::roles::EventTypes;
 use crate::log::spec::Negative;
 use crate::measure::dfg::{EdgeTable, refused};
 use crate::measure::overview;
-use crate::measure::variants::{self, Keep, Merged, Wanted, read_codes};
+use crate::measure::variants::{self, Gathered, Keep, read_codes};
 use crate::plan::StatePlan;
 use crate::state::ids::{Ids, Kind};
 use crate::state::paths::Paths;
@@ -179,41 +179,18 @@ impl State {
 
 /// All variants in the order of their labels, whose places are `places` by code, with the durations of their cases.
 fn variants_of(states: Vec<variants::State<'_>>, places: &[u32], context: &Context) -> Result<Paths> {
-    let wanted = Wanted { top: None, label_order: places, label_bytes: None };
-    let merged = Merged::new(states, wanted, context)?;
     let mut account = Account::new(context, Step::State);
     let mut paths = Paths::default();
-    let mut values = Vec::new();
-    for part in 0..merged.parts() {
+    variants::each_part(states, context, |sequences, followers| {
         context.check_cancelled()?;
-        let (_, sequences) = merged.part(part);
-        // The durations of each variant lie together, as in a counting sort.
-        let cases = &sequences.cases;
-        let mut next: Vec<usize> = Vec::with_capacity(cases.len());
-        let mut total = 0;
-        for &cases in cases {
-            next.push(total);
-            total += cases as usize;
-        }
-        values.clear();
-        values.resize(total, 0i64);
-        merged.each_followers(part, |_, followers| {
-            for (&number, &duration) in followers.numbers.iter().zip(&followers.durations) {
-                values[next[number as usize]] = duration;
-                next[number as usize] += 1;
-            }
-            Ok(())
-        })?;
-        let mut from = 0;
-        for (number, &end) in next.iter().enumerate() {
-            let own = &mut values[from..end];
+        let mut gathered = Gathered::new(&sequences.cases, |_| true);
+        followers.for_each(|followers| gathered.take(followers));
+        for (number, own) in gathered.each_mut() {
             own.sort_unstable();
-            let codes = read_codes(sequences.get(number as u32)).map(|code| places[code as usize]);
+            let codes = read_codes(sequences.get(number)).map(|code| places[code as usize]);
             paths.push(codes, counted(own).into_iter());
-            from = end;
         }
-        account.set(paths.size_bytes() + (values.capacity() * size_of::<i64>()) as u64)?;
-    }
-    drop(merged);
+        account.set(paths.size_bytes())
+    })?;
     Paths::joined(vec![paths], context)
 }

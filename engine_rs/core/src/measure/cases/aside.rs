@@ -97,10 +97,11 @@ pub fn ranked(asides: Vec<Aside<'_>>, spill: &Spill, of_variants: &dyn Ranks, co
         let _reserved = context.reserve_for_now(Step::Cases, run.block.bytes() * LOADED)?;
         let of_aside = &asides[thread];
         let rows = Rows::read(&of_aside.file.read(run.block)?, run.cases as usize, of_aside.form)?;
-        let ranks = by_run.of_run(i, run.cases as usize)?;
+        let ranks = by_run.of_run(i, run.cases as usize, context)?;
         let mut places: Vec<u32> = (0..run.cases).collect();
         places.sort_unstable_by_key(|&place| rows.order[place as usize]);
         let write = |places: &[u32]| {
+            context.check_cancelled()?;
             let bytes = rows.write(places, &ranks, form);
             Ok((locked(&sorted).write(&bytes)?, places.len() as u32))
         };
@@ -136,6 +137,7 @@ impl<'a> Scattered<'a> {
             })?;
             let mut scattered = locked(&scattered);
             for (run, pairs) in by_run.iter().enumerate().filter(|(_, pairs)| !pairs.is_empty()) {
+                context.check_cancelled()?;
                 let block = scattered.file.write(pairs.to_byte_slice())?;
                 scattered.blocks[run].push(block);
             }
@@ -145,9 +147,10 @@ impl<'a> Scattered<'a> {
     }
 
     /// The ranks of the cases of a run.
-    fn of_run(&self, run: usize, cases: usize) -> Result<Vec<u32>> {
+    fn of_run(&self, run: usize, cases: usize, context: &Context) -> Result<Vec<u32>> {
         let mut ranks = vec![0; cases];
         for &block in &self.blocks[run] {
+            context.check_cancelled()?;
             let bytes = self.file.read(block)?;
             let numbers = bytes.len() / size_of::<u32>();
             let pairs = ScalarBuffer::<u32>::new(bytes, 0, numbers);

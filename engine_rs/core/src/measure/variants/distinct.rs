@@ -1,19 +1,19 @@
 //! From the threads' sequences to those of the whole log, part by part.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::State;
 use super::fold::{Aside, Followers, Keep, PARTS, Part};
 use super::rank::{RANKED, by_labels};
 use super::sequences::Sequences;
-use super::table::bytes_of;
-use crate::context::{Context, Reserved, Step};
-use crate::error::{Error, ErrorKind, Result};
+use super::table::ROW;
+use crate::context::{Context, Step};
+use crate::error::{Error, Result};
+use crate::turns::Turn;
 use crate::workers;
 
-/// How many times as many bytes a part takes while it is merged as it takes on disk.
-const LOADED: u64 = 3;
+/// How many times as many bytes a part takes while it is merged, and put in order, as it takes on disk.
+const LOADED: u64 = 4;
 
 /// Which of the variants are wanted in the end.
 #[derive(Clone, Copy)]
@@ -28,38 +28,76 @@ pub struct Wanted<'a> {
 
 /// The distinct sequences of the whole log, or those of them that may be among the first. A variant's number counts
 /// through the parts.
-pub struct Merged<'a> {
-    context: &'a Context,
-    parts: Vec<MergedPart<'a>>,
+pub struct Merged {
+    parts: Vec<MergedPart>,
     first: Vec<u32>,
-    /// What was put aside, per thread.
-    asides: Vec<Option<Aside<'a>>>,
-    /// Cases folded, per thread.
-    pub cases_of_threads: Vec<u64>,
+    /// Cases folded, in all threads.
+    pub cases: u64,
 }
 
 /// One part of the range of hashes.
-pub struct MergedPart<'a> {
+pub struct MergedPart {
     /// The distinct sequences.
     pub sequences: Sequences,
-    /// The cases that follow them, per thread; none where they wait on disk.
-    followers: Option<Vec<Followers>>,
+    /// The cases that follow them, per thread.
+    followers: Vec<Followers>,
     /// How many distinct sequences there are, with those that are left out.
     distinct: usize,
-    /// For the sequences, where they were on disk before.
-    _reserved: Option<Reserved<'a>>,
 }
 
-impl<'a> Merged<'a> {
-    /// Merges the sequences of all threads. Where some were put aside, all have to be; then all but the first of each
-    /// part are left out once they are counted, or, where all are wanted, the cases that follow them wait on disk.
+/// All of a part that was put aside.
+pub struct Whole<'a> {
+    /// The distinct sequences.
+    pub sequences: Sequences,
+    /// The cases that follow them, some of a thread at a time, with that thread.
+    pub followers: Vec<(usize, Followers)>,
+    _turn: Turn<'a>,
+}
+
+/// Puts the variants of all threads aside where those of one are, or where all that are wanted do not fit. Returns
+/// whether they are.
+///
+/// # Errors
+/// CANCELLED; IO.
+pub fn even_out(states: &mut [State<'_>], wanted: Wanted<'_>, context: &Context) -> Result<bool> {
+    let is_aside = |states: &[State<'_>]| states.iter().any(State::is_aside);
+    if is_aside(states) || (wanted.top.is_none() && !context.memory().fits(most_bytes(states, wanted))) {
+        states.iter_mut().try_for_each(State::put_aside)?;
+    }
+    Ok(is_aside(states))
+}
+
+/// Hands out all variants, part by part, with the cases that follow them.
+///
+/// # Errors
+/// Those of `take`; CANCELLED; MEMORY_LIMIT where a part does not fit; UNSUPPORTED beyond 2^32 variants; IO.
+pub fn each_part(
+    mut states: Vec<State<'_>>,
+    context: &Context,
+    mut take: impl FnMut(&Sequences, &mut dyn Iterator<Item = &Followers>) -> Result<()>,
+) -> Result<()> {
+    let all = Wanted { top: None, label_order: &[], label_bytes: None };
+    if !even_out(&mut states, all, context)? {
+        let merged = Merged::new(states, all, context)?;
+        return (merged.parts.iter()).try_for_each(|part| take(&part.sequences, &mut part.followers.iter()));
+    }
+    let keep = states.first().map(|state| state.keep).unwrap_or_default();
+    let asides: Vec<_> = states.into_iter().map(|state| state.aside).collect();
+    (0..PARTS).try_for_each(|part| {
+        let Whole { sequences, followers, _turn } = whole(&asides, part, keep, context)?;
+        take(&sequences, &mut followers.iter().map(|(_, followers)| followers))
+    })
+}
+
+impl Merged {
+    /// Merges the sequences of all threads. Where they were put aside, all but the first of each part are left out once
+    /// they are counted.
     ///
     /// # Errors
-    /// CANCELLED; UNSUPPORTED beyond 2^32 variants; MEMORY_LIMIT where a part does not fit, or all do not which are
-    /// wanted; IO.
-    pub fn new(states: Vec<State<'a>>, wanted: Wanted<'_>, context: &'a Context) -> Result<Merged<'a>> {
+    /// CANCELLED; UNSUPPORTED beyond 2^32 variants; MEMORY_LIMIT where a part does not fit; IO.
+    pub fn new(states: Vec<State<'_>>, wanted: Wanted<'_>, context: &Context) -> Result<Merged> {
         let keep = states.first().map(|state| state.keep).unwrap_or_default();
-        let cases_of_threads = states.iter().map(|state| state.cases).collect();
+        let cases = states.iter().map(|state| state.cases).sum();
         let mut by_part: Vec<Mutex<Vec<Part>>> = (0..PARTS).map(|_| Mutex::default()).collect();
         let mut asides = Vec::new();
         for state in states {
@@ -73,20 +111,11 @@ impl<'a> Merged<'a> {
                 let threads = std::mem::take(&mut *by_part[part].lock().unwrap_or_else(PoisonError::into_inner));
                 merge(threads, keep)
             })?
-        } else if wanted.top.is_some() {
-            workers::for_each(context, PARTS, |part| first_of_aside(&asides, part, keep, wanted, context))?
         } else {
-            drop(by_part);
-            all_of_aside(&asides, wanted, context)?
+            workers::for_each(context, PARTS, |part| first_of_aside(&asides, part, keep, wanted, context))?
         };
-        let mut first = Vec::with_capacity(PARTS);
-        let mut next = 0u32;
-        for part in &parts {
-            first.push(next);
-            let count = u32::try_from(part.sequences.len()).ok().and_then(|count| next.checked_add(count));
-            next = count.ok_or_else(|| Error::unsupported("more than 2^32 distinct variants"))?;
-        }
-        Ok(Merged { context, parts, first, asides, cases_of_threads })
+        let first = firsts(parts.iter().map(|part| part.sequences.len()))?;
+        Ok(Merged { parts, first, cases })
     }
 
     /// How many variants there are.
@@ -100,7 +129,7 @@ impl<'a> Merged<'a> {
     }
 
     /// Cases that follow variant `number`.
-    pub fn cases(&self, number: u32) -> u64 {
+    pub fn cases_of(&self, number: u32) -> u64 {
         let (part, own) = self.place(number);
         self.parts[part].sequences.cases[own as usize]
     }
@@ -126,29 +155,9 @@ impl<'a> Merged<'a> {
         (self.first[part], &self.parts[part].sequences)
     }
 
-    /// Hands out the cases that follow the variants of a part, some of a thread at a time, with that thread.
-    ///
-    /// # Errors
-    /// IO; MEMORY_LIMIT where what was put aside at once does not fit.
-    pub fn each_followers(&self, part: usize, mut take: impl FnMut(usize, &Followers) -> Result<()>) -> Result<()> {
-        let MergedPart { sequences, followers, .. } = &self.parts[part];
-        if let Some(followers) = followers {
-            return followers.iter().enumerate().try_for_each(|(thread, followers)| take(thread, followers));
-        }
-        for (thread, aside) in self.asides.iter().enumerate() {
-            let Some(aside) = aside else { continue };
-            let most = aside.bytes(part).max().unwrap_or(0) * LOADED;
-            let _reserved = self.context.reserve_for_now(Step::Variants, most)?;
-            for round in aside.load(part) {
-                let mut round = round?;
-                let number = |number| sequences.number_of(&round.sequences, number);
-                let numbers: Option<Vec<u32>> = (0..round.sequences.len() as u32).map(number).collect();
-                let numbers = numbers.ok_or_else(|| Error::internal("a variant that was put aside is not known"))?;
-                round.followers.numbers.iter_mut().for_each(|number| *number = numbers[*number as usize]);
-                take(thread, &round.followers)?;
-            }
-        }
-        Ok(())
+    /// The cases that follow the variants of a part, per thread.
+    pub fn followers(&self, part: usize) -> &[Followers] {
+        &self.parts[part].followers
     }
 
     fn place(&self, number: u32) -> (usize, u32) {
@@ -157,67 +166,63 @@ impl<'a> Merged<'a> {
     }
 }
 
+/// The number of the first variant of each part, where parts have so many.
+///
+/// # Errors
+/// UNSUPPORTED beyond 2^32 variants.
+pub fn firsts(counts: impl Iterator<Item = usize>) -> Result<Vec<u32>> {
+    let mut next = 0u32;
+    let first = |count: usize| {
+        let first = next;
+        let end = u32::try_from(count).ok().and_then(|count| next.checked_add(count));
+        next = end.ok_or_else(|| Error::unsupported("more than 2^32 distinct variants"))?;
+        Ok(first)
+    };
+    counts.map(first).collect()
+}
+
 /// One part of what was put aside: its first sequences with the cases that follow them.
-fn first_of_aside<'a>(
+fn first_of_aside(
     asides: &[Option<Aside<'_>>],
     part: usize,
     keep: Keep,
     wanted: Wanted<'_>,
-    context: &'a Context,
-) -> Result<MergedPart<'a>> {
-    let asides = || asides.iter().flatten();
-    let bytes = asides().flat_map(|aside| aside.bytes(part)).sum::<u64>() * LOADED;
-    let _reserved = context.reserve_in_turn(Step::Measures, bytes)?;
-    let threads = asides().flat_map(|aside| aside.load(part)).collect::<Result<Vec<Part>>>()?;
-    Ok(first(merge(threads, keep)?, wanted.top, wanted.label_order))
+    context: &Context,
+) -> Result<MergedPart> {
+    let Whole { sequences, followers, _turn } = whole(asides, part, keep, context)?;
+    let followers = followers.into_iter().map(|(_, followers)| followers).collect();
+    let all = MergedPart { distinct: sequences.len(), sequences, followers };
+    Ok(first(all, wanted.top, wanted.label_order))
 }
 
-/// All sequences that were put aside, without the cases that follow them. Where they do not fit, it is still found out
-/// how much they take.
-fn all_of_aside<'a>(
-    asides: &[Option<Aside<'_>>],
-    wanted: Wanted<'_>,
-    context: &'a Context,
-) -> Result<Vec<MergedPart<'a>>> {
-    let (held_bytes, in_all, too_many) = (context.memory().used_bytes(), AtomicU64::new(0), AtomicBool::new(false));
-    let parts = workers::for_each(context, PARTS, |part| {
-        let mut sequences = Sequences::default();
-        for aside in asides.iter().flatten() {
-            let most = aside.bytes(part).max().unwrap_or(0) * LOADED;
-            let _reserved = context.reserve_for_now(Step::Variants, most)?;
-            for round in aside.load(part) {
-                let own = round?.sequences;
-                (0..own.len() as u32).for_each(|number| _ = sequences.add(&own, number));
-                sequences.check_room()?;
-            }
+/// All of a part that was put aside. It is the same each time.
+///
+/// # Errors
+/// CANCELLED; MEMORY_LIMIT where it does not fit; IO.
+pub fn whole<'a>(asides: &[Option<Aside<'_>>], part: usize, keep: Keep, context: &'a Context) -> Result<Whole<'a>> {
+    let of_threads = || asides.iter().enumerate().filter_map(|(thread, aside)| Some((thread, aside.as_ref()?)));
+    let bytes = of_threads().flat_map(|(_, aside)| aside.bytes(part)).sum::<u64>() * LOADED;
+    let turn = context.reserve_in_turn(Step::Variants, bytes)?;
+    let (mut threads, mut rounds) = (Vec::new(), Vec::new());
+    for (thread, aside) in of_threads() {
+        for round in aside.load(part) {
+            threads.push(thread);
+            rounds.push(round?);
         }
-        sequences.shrink();
-        // With what ranking and listing them will take.
-        let all = || (0..sequences.len() as u32).map(|number| sequences.get(number));
-        let listed = wanted.label_bytes.map_or(0, |of_labels| all().map(|own| bytes_of(own, of_labels)).sum());
-        let bytes = sequences.size_bytes() as u64;
-        in_all.fetch_add(bytes + listed + sequences.len() as u64 * RANKED, Ordering::Relaxed);
-        let reserved = match context.reserve_for_now(Step::Variants, bytes) {
-            Ok(reserved) => Some(reserved),
-            Err(error) if error.kind() == ErrorKind::MemoryLimit => {
-                too_many.store(true, Ordering::Relaxed);
-                None
-            }
-            Err(error) => return Err(error),
-        };
-        let distinct = sequences.len();
-        let sequences = if too_many.load(Ordering::Relaxed) { Sequences::default() } else { sequences };
-        Ok(MergedPart { sequences, followers: None, distinct, _reserved: reserved })
-    })?;
-    let needed = held_bytes + in_all.into_inner();
-    if too_many.into_inner() || context.memory().limit_bytes().is_some_and(|limit| needed > limit) {
-        return Err(context.too_small(Step::Variants, needed));
     }
-    Ok(parts)
+    let MergedPart { sequences, followers, .. } = merge(rounds, keep)?;
+    Ok(Whole { sequences, followers: threads.into_iter().zip(followers).collect(), _turn: turn })
+}
+
+/// At most so many bytes take all variants of all threads once they are ranked and listed.
+fn most_bytes(states: &[State<'_>], wanted: Wanted<'_>) -> u64 {
+    let of_label = wanted.label_bytes.and_then(|bytes| bytes.iter().max()).copied().unwrap_or(0);
+    let sequences = states.iter().flat_map(|state| &state.parts).map(|part| &part.sequences);
+    sequences.map(|sequences| sequences.most_rows() * (RANKED + ROW) + sequences.most_events() * of_label).sum()
 }
 
 /// One part of all threads as one list. The first thread's numbers stay, the others' are looked up.
-fn merge<'a>(threads: Vec<Part>, keep: Keep) -> Result<MergedPart<'a>> {
+fn merge(threads: Vec<Part>, keep: Keep) -> Result<MergedPart> {
     let mut merged: Option<Sequences> = None;
     let mut followers = Vec::with_capacity(threads.len());
     for mut part in threads {
@@ -234,16 +239,16 @@ fn merge<'a>(threads: Vec<Part>, keep: Keep) -> Result<MergedPart<'a>> {
         followers.push(part.followers);
     }
     let sequences = merged.unwrap_or_default();
-    Ok(MergedPart { distinct: sequences.len(), sequences, followers: Some(followers), _reserved: None })
+    Ok(MergedPart { distinct: sequences.len(), sequences, followers })
 }
 
 /// A part with no more than its first `top` sequences and those who follow them.
-fn first<'a>(part: MergedPart<'a>, top: Option<u64>, label_order: &[u32]) -> MergedPart<'a> {
+fn first(part: MergedPart, top: Option<u64>, label_order: &[u32]) -> MergedPart {
     let wanted = top.map_or(usize::MAX, |top| top as usize);
     if part.sequences.len() <= wanted {
         return part;
     }
-    let MergedPart { sequences, followers, distinct, _reserved } = part;
+    let MergedPart { sequences, followers, distinct } = part;
     let mut numbers: Vec<u32> = (0..sequences.len() as u32).collect();
     if wanted > 0 {
         let cases = |number: u32| sequences.cases[number as usize];
@@ -257,7 +262,7 @@ fn first<'a>(part: MergedPart<'a>, top: Option<u64>, label_order: &[u32]) -> Mer
     for &number in &numbers[..wanted] {
         number_here[number as usize] = own.add(&sequences, number);
     }
-    let kept = followers.into_iter().flatten().map(|followers| {
+    let kept = followers.into_iter().map(|followers| {
         let mut kept = Followers::default();
         for (&number, &duration) in followers.numbers.iter().zip(&followers.durations) {
             if number_here[number as usize] < u32::MAX {
@@ -267,5 +272,5 @@ fn first<'a>(part: MergedPart<'a>, top: Option<u64>, label_order: &[u32]) -> Mer
         }
         kept
     });
-    MergedPart { followers: Some(kept.collect()), sequences: own, distinct, _reserved }
+    MergedPart { followers: kept.collect(), sequences: own, distinct }
 }

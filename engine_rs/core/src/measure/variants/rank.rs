@@ -29,7 +29,7 @@ impl Ranking {
     ///
     /// # Errors
     /// CANCELLED; MEMORY_LIMIT.
-    pub fn new(variants: &Merged<'_>, top: Option<u64>, label_order: &[u32], context: &Context) -> Result<Ranking> {
+    pub fn new(variants: &Merged, top: Option<u64>, label_order: &[u32], context: &Context) -> Result<Ranking> {
         let _reserved = context.reserve_for_now(Step::Variants, variants.count() as u64 * RANKED)?;
         let wanted = top.map_or(variants.count(), |top| (top as usize).min(variants.count()));
         let mut order = sorted(candidates(variants, wanted), variants, label_order, context)?;
@@ -53,16 +53,16 @@ impl Ranking {
     /// rank, counted from 1. All variants have to be ranked.
     ///
     /// # Errors
-    /// INTERNAL where one is not; IO.
-    pub fn each_case(&self, variants: &Merged<'_>, part: usize, mut take: impl FnMut(usize, u32, u32)) -> Result<()> {
+    /// INTERNAL where one is not.
+    pub fn each_case(&self, variants: &Merged, part: usize, mut take: impl FnMut(usize, u32, u32)) -> Result<()> {
         let (first, _) = variants.part(part);
-        variants.each_followers(part, |thread, followers| {
+        for (thread, followers) in variants.followers(part).iter().enumerate() {
             for (&case, number) in followers.cases.iter().zip(&followers.numbers) {
                 let rank = self.of(first + number).map(|rank| rank as u32 + 1);
                 take(thread, case, rank.ok_or_else(|| Error::internal("a variant has no rank"))?);
             }
-            Ok(())
-        })
+        }
+        Ok(())
     }
 }
 
@@ -78,12 +78,7 @@ struct Candidate {
 const RUN: usize = 16 * 1024;
 
 /// The candidates in order, by a merge sort on all threads.
-fn sorted(
-    candidates: Vec<(u64, u32)>,
-    variants: &Merged<'_>,
-    label_order: &[u32],
-    context: &Context,
-) -> Result<Vec<u32>> {
+fn sorted(candidates: Vec<(u64, u32)>, variants: &Merged, label_order: &[u32], context: &Context) -> Result<Vec<u32>> {
     let bits = u64::BITS - (label_order.len() as u64).leading_zeros();
     let compare = |a: &Candidate, b: &Candidate| {
         let all_labels = || by_labels(variants.sequence(a.number), variants.sequence(b.number), label_order);
@@ -142,7 +137,7 @@ fn prefix(sequence: &[u8], label_order: &[u32], bits: u32) -> u64 {
 }
 
 /// All variants with at least as many cases as the `wanted`-th: labels need to be compared among these only.
-fn candidates(variants: &Merged<'_>, wanted: usize) -> Vec<(u64, u32)> {
+fn candidates(variants: &Merged, wanted: usize) -> Vec<(u64, u32)> {
     let all = || variants.all_cases().zip(0u32..);
     if wanted == 0 {
         return Vec::new();
@@ -155,7 +150,7 @@ fn candidates(variants: &Merged<'_>, wanted: usize) -> Vec<(u64, u32)> {
 }
 
 /// A number of cases that `wanted` variants or more have, close to the largest such.
-fn at_least(variants: &Merged<'_>, wanted: usize) -> u64 {
+fn at_least(variants: &Merged, wanted: usize) -> u64 {
     // Most variants have few cases, so counting how many have one, two, three ... cases finds it in one go.
     const MANY: usize = 4096;
     let mut counts = vec![0usize; MANY + 1];

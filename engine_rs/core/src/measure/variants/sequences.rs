@@ -166,6 +166,16 @@ impl Sequences {
         self.cases.len()
     }
 
+    /// At least as many as there are distinct sequences, counted or not.
+    pub fn most_rows(&self) -> u64 {
+        (self.len() + self.uncounted) as u64
+    }
+
+    /// At least as many as they have events.
+    pub fn most_events(&self) -> u64 {
+        (self.records.len() - self.len() * COUNTED_HEAD - self.uncounted * HEAD) as u64
+    }
+
     /// Whether more sequences fit.
     ///
     /// # Errors

@@ -6,83 +6,177 @@ use arrow_array::builder::{ListBuilder, StringBuilder, UInt32Builder};
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Field};
 
+use super::gathered::Gathered;
 use super::sequences::read_codes;
 use super::{Merged, Ranking};
 use crate::context::{Context, Step};
 use crate::error::Result;
 use crate::measure::columns::{batch, counts};
-use crate::measure::statistics::{Description, float_field, floats, mean_s, percentiles};
+use crate::measure::statistics::{Description, float_field, floats, mean_s};
 use crate::stats::asked::Asked;
 use crate::stats::ranks::Ranks;
 use crate::units::{Unit, ratio};
 use crate::workers;
 
+/// Rows of a batch, and bytes of labels in it, at most; but a single row may have any number.
+const BATCH_ROWS: usize = 64 * 1024;
+const BATCH_BYTES: usize = 1 << 20;
+
 /// The variants table.
 ///
 /// # Errors
-/// CANCELLED; MEMORY_LIMIT; IO.
+/// CANCELLED; MEMORY_LIMIT.
 pub fn table(
-    variants: &Merged<'_>,
+    variants: &Merged,
     ranking: &Ranking,
     names: &[String],
     asked: &Asked,
     unit: Unit,
     context: &Context,
-) -> Result<RecordBatch> {
+) -> Result<Vec<RecordBatch>> {
     let label_bytes = label_bytes(names);
     let bytes = ranking.order.iter().map(|&number| bytes_of(variants.sequence(number), &label_bytes)).sum();
     let _reserved = context.reserve_for_now(Step::Variants, bytes)?;
     let described = describe(variants, ranking, asked, unit, context)?;
-    let row = |(&number, description)| (read_codes(variants.sequence(number)), variants.cases(number), description);
-    let shown: Vec<_> = ranking.order.iter().zip(&described).map(row).collect();
-    rows(shown, variants.cases_of_threads.iter().sum(), names, asked, unit, context)
+    let shown = ranking.order.iter().zip(&described).map(|(&number, description)| Shown {
+        codes: read_codes(variants.sequence(number)),
+        cases: variants.cases_of(number),
+        mean_s: mean_s(&description.moments, unit),
+        percentiles: &description.percentiles,
+    });
+    rows(shown, variants.cases, names, asked, context)
 }
 
-/// The table of these variants, best first: the codes of each, its cases, their durations.
+/// A variant as it is shown.
+pub struct Shown<'a, C> {
+    /// The codes of its activities.
+    pub codes: C,
+    /// Cases that follow it.
+    pub cases: u64,
+    /// The mean of their durations, in seconds.
+    pub mean_s: Option<f64>,
+    /// The percentiles of their durations, in seconds.
+    pub percentiles: &'a [f64],
+}
+
+/// The table of these variants, best first, in one batch or more; `total` is the number of all cases.
 ///
 /// # Errors
 /// CANCELLED.
-pub fn rows(
-    variants: Vec<(impl Iterator<Item = u32>, u64, &Description)>,
+pub fn rows<'a, C: Iterator<Item = u32>>(
+    variants: impl Iterator<Item = Shown<'a, C>>,
     total: u64,
-    names: &[String],
+    labels: &[String],
     asked: &Asked,
-    unit: Unit,
     context: &Context,
-) -> Result<RecordBatch> {
-    let mut paths = ListBuilder::new(StringBuilder::new());
-    let mut lengths = UInt32Builder::new();
-    let (mut shares, mut cumulated, mut so_far) = (Vec::new(), Vec::new(), 0u64);
-    let (mut cases, mut described) = (Vec::new(), Vec::new());
-    for (row, (codes, cases_of_row, description)) in variants.into_iter().enumerate() {
+) -> Result<Vec<RecordBatch>> {
+    let (mut batches, mut builder) = (Vec::new(), Builder::new(total, asked));
+    for (row, variant) in variants.enumerate() {
         if row % 4096 == 0 {
             context.check_cancelled()?;
         }
+        if builder.is_full() {
+            batches.push(builder.finish()?);
+        }
+        builder.push(variant, labels);
+    }
+    if batches.is_empty() || builder.rows() > 0 {
+        batches.push(builder.finish()?);
+    }
+    Ok(batches)
+}
+
+/// Makes the table of variants, best first, batch by batch.
+pub struct Builder {
+    total: u64,
+    percentiles: Vec<String>,
+    /// Rows and cases of the batches before.
+    rows_before: u64,
+    cases_before: u64,
+    bytes: usize,
+    paths: ListBuilder<StringBuilder>,
+    lengths: UInt32Builder,
+    cases: Vec<u64>,
+    means: Vec<Option<f64>>,
+    /// By column.
+    figures: Vec<Vec<Option<f64>>>,
+}
+
+impl Builder {
+    /// No rows of a log with `total` cases.
+    pub fn new(total: u64, asked: &Asked) -> Builder {
+        let percentiles = asked.columns();
+        Builder {
+            total,
+            figures: vec![Vec::new(); percentiles.len()],
+            percentiles,
+            rows_before: 0,
+            cases_before: 0,
+            bytes: 0,
+            paths: ListBuilder::new(StringBuilder::new()),
+            lengths: UInt32Builder::new(),
+            cases: Vec::new(),
+            means: Vec::new(),
+        }
+    }
+
+    /// Adds a row.
+    pub fn push<C: Iterator<Item = u32>>(&mut self, variant: Shown<'_, C>, labels: &[String]) {
         let mut length = 0u32;
-        for code in codes {
-            paths.values().append_value(&names[code as usize]);
+        for code in variant.codes {
+            let label = &labels[code as usize];
+            self.paths.values().append_value(label);
+            self.bytes += label.len();
             length += 1;
         }
-        paths.append(true);
-        lengths.append_value(length);
-        so_far += cases_of_row;
-        shares.push(Some(ratio(i128::from(cases_of_row), i128::from(total))));
-        cumulated.push(Some(ratio(i128::from(so_far), i128::from(total))));
-        cases.push(cases_of_row);
-        described.push(description);
+        self.paths.append(true);
+        self.lengths.append_value(length);
+        self.cases.push(variant.cases);
+        self.means.push(variant.mean_s);
+        for (i, column) in self.figures.iter_mut().enumerate() {
+            column.push(variant.percentiles.get(i).copied());
+        }
     }
-    let paths = paths.finish();
-    let mut columns = vec![
-        counts("rank", 1..=cases.len() as u64),
-        (Field::new("activities", paths.data_type().clone(), false), Arc::new(paths) as ArrayRef),
-        (Field::new("length", DataType::UInt32, false), Arc::new(lengths.finish()) as ArrayRef),
-        counts("cases", cases.into_iter()),
-        (float_field("share"), floats(shares.into_iter())),
-        (float_field("cumulative_share"), floats(cumulated.into_iter())),
-        (float_field("mean_s"), floats(described.iter().map(|row| mean_s(&row.moments, unit)))),
-    ];
-    columns.extend(percentiles(&described, asked));
-    batch(columns)
+
+    /// Rows of the batch so far.
+    pub fn rows(&self) -> usize {
+        self.cases.len()
+    }
+
+    /// Whether the batch is large enough.
+    pub fn is_full(&self) -> bool {
+        self.rows() >= BATCH_ROWS || self.bytes >= BATCH_BYTES
+    }
+
+    /// The batch; the next one goes on where it ends.
+    ///
+    /// # Errors
+    /// INTERNAL where columns do not fit together.
+    pub fn finish(&mut self) -> Result<RecordBatch> {
+        let of_all = |cases: u64| Some(ratio(i128::from(cases), i128::from(self.total)));
+        let shares = floats(self.cases.iter().map(|&cases| of_all(cases)));
+        let mut so_far = self.cases_before;
+        let cumulated = floats(self.cases.iter().map(|&cases| {
+            so_far += cases;
+            of_all(so_far)
+        }));
+        let first_rank = self.rows_before + 1;
+        (self.cases_before, self.rows_before, self.bytes) = (so_far, self.rows_before + self.rows() as u64, 0);
+        let paths = self.paths.finish();
+        let cases = std::mem::take(&mut self.cases);
+        let mut columns = vec![
+            counts("rank", first_rank..first_rank + cases.len() as u64),
+            (Field::new("activities", paths.data_type().clone(), false), Arc::new(paths) as ArrayRef),
+            (Field::new("length", DataType::UInt32, false), Arc::new(self.lengths.finish()) as ArrayRef),
+            counts("cases", cases.into_iter()),
+            (float_field("share"), shares),
+            (float_field("cumulative_share"), cumulated),
+            (float_field("mean_s"), floats(self.means.drain(..))),
+        ];
+        let figures = self.percentiles.iter().zip(&mut self.figures);
+        columns.extend(figures.map(|(name, values)| (float_field(&format!("{name}_s")), floats(values.drain(..)))));
+        batch(columns)
+    }
 }
 
 /// Bytes that an event takes in the table, by its code.
@@ -90,16 +184,17 @@ pub fn label_bytes(names: &[String]) -> Vec<u64> {
     names.iter().map(|name| (name.len() + size_of::<i32>()) as u64).collect()
 }
 
+/// Bytes of a row in the table, besides the labels.
+pub const ROW: u64 = 100;
+
 /// Bytes of a variant in the table.
 pub fn bytes_of(sequence: &[u8], label_bytes: &[u64]) -> u64 {
-    /// Of the columns besides the labels.
-    const ROW: u64 = 100;
     ROW + read_codes(sequence).map(|code| label_bytes[code as usize]).sum::<u64>()
 }
 
 /// Describes the case durations of every ranked variant.
 fn describe(
-    variants: &Merged<'_>,
+    variants: &Merged,
     ranking: &Ranking,
     asked: &Asked,
     unit: Unit,
@@ -107,36 +202,17 @@ fn describe(
 ) -> Result<Vec<Description>> {
     let described = workers::for_each_with(context, variants.parts(), Ranks::default, |space, part| {
         let (first, sequences) = variants.part(part);
-        // Where the durations of each ranked variant of the part begin; the others are left out.
-        let mut ranks = Vec::new();
-        let mut cursors = vec![usize::MAX; sequences.len()];
-        let mut total = 0usize;
-        for (number, cursor) in cursors.iter_mut().enumerate() {
-            if let Some(rank) = ranking.of(first + number as u32) {
-                ranks.push((rank, total));
-                *cursor = total;
-                total += sequences.cases[number] as usize;
-            }
-        }
-        let _reserved = context.reserve_for_now(Step::Variants, (total * size_of::<i64>()) as u64)?;
-        let mut gathered = vec![0i64; total];
-        variants.each_followers(part, |_, followers| {
-            for (&number, &duration) in followers.numbers.iter().zip(&followers.durations) {
-                let cursor = &mut cursors[number as usize];
-                if *cursor != usize::MAX {
-                    gathered[*cursor] = duration;
-                    *cursor += 1;
-                }
-            }
-            Ok(())
-        })?;
-        let ends = ranks.iter().skip(1).map(|&(_, from)| from).chain([total]);
-        let describe = |(&(rank, from), end): (&(usize, usize), usize)| {
-            (rank, Description::of(&[&gathered[from..end]], asked, unit, space))
-        };
-        Ok(ranks.iter().zip(ends).map(describe).collect::<Vec<_>>())
+        let rank = |number: u32| ranking.of(first + number);
+        let wanted = |number: u32| rank(number).is_some();
+        let ranked = sequences.cases.iter().zip(0..).filter(|&(_, number)| wanted(number));
+        let bytes = ranked.map(|(cases, _)| cases).sum::<u64>() * size_of::<i64>() as u64;
+        let _reserved = context.reserve_for_now(Step::Variants, bytes)?;
+        let mut gathered = Gathered::new(&sequences.cases, wanted);
+        variants.followers(part).iter().for_each(|followers| gathered.take(followers));
+        let of = |(number, ticks): (u32, &[i64])| (rank(number), Description::of(&[ticks], asked, unit, space));
+        Ok(gathered.each().map(of).collect::<Vec<_>>())
     })?;
-    let mut described: Vec<(usize, Description)> = described.into_iter().flatten().collect();
+    let mut described: Vec<(Option<usize>, Description)> = described.into_iter().flatten().collect();
     described.sort_unstable_by_key(|(rank, _)| *rank);
     Ok(described.into_iter().map(|(_, description)| description).collect())
 }
