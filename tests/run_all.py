@@ -33,7 +33,8 @@ ENVIRONMENT = os.environ | {
 CLIPPY = ["cargo", "clippy", "--workspace", "--all-targets", "--release", "--locked", "--", "-D", "warnings"]
 # Release, like the wheel: the dependencies are compiled once for both.
 CARGO_TEST = ["cargo", "test", "--workspace", "--release", "--locked"]
-PYTEST = [sys.executable, "-m", "pytest", "-q"]
+# More processes than that are waited for: each compiles what numba needs.
+PYTEST = [sys.executable, "-m", "pytest", "-q", "-n", "auto", "--maxprocesses", "4", "--dist", "worksteal"]
 
 
 class Skipped(Exception):
