@@ -489,7 +489,7 @@ class EventLog:
             **space,
         )
         tables = {
-            name: Table(name, functools.partial(result.reader, name), streamed=name == "cases")
+            name: Table(name, functools.partial(result.reader, name), streamed=name in ("cases", "variants"))
             for name in _table_names(plan)
         }
         info = {"backend": "native", **result.info()}

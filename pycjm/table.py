@@ -81,10 +81,14 @@ class Table:
         return _arrow.guarded(reader.schema, iter(reader), _arrow.from_engine)
 
     def to_pyarrow(self) -> pa.Table:
-        """The whole table as a ``pyarrow.Table``. All but ``cases`` is kept for the next use."""
+        """The whole table as a ``pyarrow.Table``. All but ``cases`` and ``variants`` is kept for the next use."""
+        import pyarrow as pa
+
         if self._kept is not None:
             return self._kept
-        table = self.to_reader().read_all()
+        reader = self.to_reader()
+        # Not read_all(), which would not let an interrupt through before the end.
+        table = pa.Table.from_batches(list(reader), reader.schema)
         self._length = table.num_rows
         if not self._streamed:
             self._kept = table

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +32,12 @@ import pycjm
 def status(name):
     return int(re.search(name + r":\\s+(\\d+) kB", open("/proc/self/status").read())[1]) * 1024
 
-path, limit, spill_dir, asked = json.loads(sys.argv[1])
+path, limit, spill_dir, asked, percentiles = json.loads(sys.argv[1])
 log = pycjm.scan(path, case="case_id", activity="activity", timestamp="timestamp")
 log.describe()
 before = status("VmRSS")
 space = {"memory_limit": limit, "spill_dir": spill_dir} if limit else {"memory_limit": "none"}
-result = log.mine(*asked, threads=2, percentiles=[], **space)
+result = log.mine(*asked, threads=2, percentiles=percentiles, **space)
 digest, rows = hashlib.sha256(), 0
 for name in asked:
     for batch in result[name].to_reader():
@@ -49,16 +50,16 @@ print(json.dumps([status("VmHWM") - before, result.info["spilled_bytes"], rows, 
 """
 
 
-def run(path: Path, limit: int, asked: tuple[str, ...]) -> Any:
+def run(path: Path, limit: int, asked: tuple[str, ...], percentiles: Sequence[float]) -> Any:
     """Bytes that the process took, bytes on disk, rows and a hash of all tables."""
-    told = json.dumps([str(path), limit, str(path.parent), asked])
+    told = json.dumps([str(path), limit, str(path.parent), asked, list(percentiles)])
     done = subprocess.run([sys.executable, "-c", RUN, told], capture_output=True, text=True, check=True)
     return json.loads(done.stdout)
 
 
-def check(path: Path, asked: tuple[str, ...], *, is_larger: bool) -> None:
-    free, nothing, *wanted = run(path, 0, asked)
-    peak, spilled, *told = run(path, LIMIT, asked)
+def check(path: Path, asked: tuple[str, ...], *, is_larger: bool, percentiles: Sequence[float] = ()) -> None:
+    free, nothing, *wanted = run(path, 0, asked, percentiles)
+    peak, spilled, *told = run(path, LIMIT, asked, percentiles)
     assert (told, nothing) == (wanted, 0)
     assert spilled > 0
     assert peak <= MOST, f"{peak / 2**20:.0f} MiB"
@@ -81,6 +82,12 @@ def test_all_variants_and_all_cases(tmp_path: Path, layout: str) -> None:
     path = tmp_path / "log.parquet"
     pycjm.write_synth(path, 7_500_000, layout=layout, seed=3)
     check(path, ("variants", "cases"), is_larger=True)
+
+
+def test_many_percentiles_of_all_variants(tmp_path: Path) -> None:
+    path = tmp_path / "log.parquet"
+    pycjm.write_synth(path, 2_000_000, layout="case", seed=3)
+    check(path, ("variants",), is_larger=True, percentiles=range(0, 101, 2))
 
 
 @pytest.mark.parametrize("cases", [500, 2_500_000])

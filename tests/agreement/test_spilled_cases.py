@@ -116,15 +116,33 @@ def test_variants_that_do_not_fit_are_listed_from_disk(tmp_path: Path, layout: s
             assert table["cases"].to_pylist() == wanted["cases"].to_pylist()[:n]
 
 
-def test_a_part_of_the_variants_that_does_not_fit_is_told_with_a_limit_that_does(tmp_path: Path) -> None:
+def test_what_is_needed_where_few_variants_are_very_long_is_told_step_by_step(tmp_path: Path) -> None:
     """Few variants of very many events each are still one to a case."""
     n, n_cases = 600_000, 60
     table = {"case": [i % n_cases for i in range(n)], "activity": [f"a{i * i % 251 % 7}" for i in range(n)]}
     events = pa.table({**table, "timestamp": pa.array(range(n), pa.timestamp("s"))})
     log = pycjm.scan(events, **roles(events))
-    with pytest.raises(pycjm.errors.MemoryLimit) as caught:
-        log.mine("variants", threads=1, memory_limit=400_000, spill_dir=tmp_path)
+    limit, result = 400_000, None
+    while result is None:
+        try:
+            result = log.mine("variants", threads=1, memory_limit=limit, spill_dir=tmp_path)
+        except pycjm.errors.MemoryLimit as error:
+            assert limit < error.details["needed_bytes"] < 5_000_000
+            limit = error.details["needed_bytes"]
+    assert limit > 400_000
+    assert as_bytes(result) == as_bytes(log.mine("variants", threads=1, memory_limit="none"))
+
+
+def test_a_variant_whose_row_does_not_fit_is_too_large(tmp_path: Path) -> None:
+    """It is told when it is mined, not when its row is read."""
+    n = 200_000
+    labels = pa.array(["x" * 1000, "y" * 1000])
+    activity = pa.DictionaryArray.from_arrays(pa.array([i % 2 for i in range(n)], pa.int32()), labels)
+    events = pa.table({"case": [0] * n, "activity": activity, "timestamp": pa.array(range(n), pa.timestamp("s"))})
+    log = pycjm.scan(events, **roles(events))
+    with pytest.raises(pycjm.errors.MemoryLimit, match="all variants") as caught:
+        log.mine("variants", memory_limit=32_000_000, spill_dir=tmp_path)
     needed = caught.value.details["needed_bytes"]
-    held = log.mine("variants", threads=1, memory_limit="none")
-    result = log.mine("variants", threads=1, memory_limit=needed, spill_dir=tmp_path)
-    assert as_bytes(result) == as_bytes(held)
+    assert needed > 200_000_000
+    table = log.mine("variants", memory_limit=needed, spill_dir=tmp_path)["variants"]
+    assert table.to_pyarrow()["length"].to_pylist() == [n]

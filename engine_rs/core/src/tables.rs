@@ -14,7 +14,7 @@ use crate::measure::cases::{CasesTable, Ranks};
 use crate::measure::folds::{Folds, even_out};
 use crate::measure::overview::Totals;
 use crate::measure::statistics::Sieved;
-use crate::measure::variants::{AllRanks, Listed, Listing, Merged, Ranking, Wanted};
+use crate::measure::variants::{AllRanks, Listed, Listing, Merged, Ranking, RowBytes, Wanted};
 use crate::measure::{activities, dfg, durations, metrics, overview, variants};
 use crate::plan::Plan;
 use crate::stats::sieve::Sieve;
@@ -167,10 +167,9 @@ pub fn finish<'a>(folds: Vec<Folds<'a>>, gaps: Gaps<'_>, with: &Tables<'a>) -> R
         false => {
             // Without a table of them, none is among the first; but each case has the rank of its variant.
             let top = plan.variants.as_ref().map_or(Some(0), |asked| asked.top).filter(|_| !plan.cases);
-            let label_bytes = variants::label_bytes(&with.names);
-            let are_listed = plan.variants.as_ref().is_some_and(|asked| asked.top.is_none());
-            let label_bytes = are_listed.then_some(&label_bytes[..]);
-            let wanted = Wanted { top, label_order: &label_order, label_bytes };
+            let listed = plan.variants.as_ref().filter(|asked| asked.top.is_none());
+            let row_bytes = listed.map(|asked| RowBytes::new(&with.names, &asked.percentiles));
+            let wanted = Wanted { top, label_order: &label_order, row_bytes: row_bytes.as_ref() };
             let mut states = std::mem::take(&mut parts.variants);
             let are_aside = variants::even_out(&mut states, wanted, with.context)?;
             match with.context.spill().filter(|_| are_aside && top.is_none()) {

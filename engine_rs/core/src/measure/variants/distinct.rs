@@ -6,7 +6,7 @@ use super::State;
 use super::fold::{Aside, Followers, Keep, PARTS, Part};
 use super::rank::{RANKED, by_labels};
 use super::sequences::Sequences;
-use super::table::ROW;
+use super::table::RowBytes;
 use crate::context::{Context, Step};
 use crate::error::{Error, Result};
 use crate::turns::Turn;
@@ -22,8 +22,8 @@ pub struct Wanted<'a> {
     pub top: Option<u64>,
     /// Each activity's place among the sorted labels.
     pub label_order: &'a [u32],
-    /// Bytes that an event takes in the table, by its code, where all variants are listed.
-    pub label_bytes: Option<&'a [u64]>,
+    /// Bytes of their rows, where all are listed.
+    pub row_bytes: Option<&'a RowBytes>,
 }
 
 /// The distinct sequences of the whole log, or those of them that may be among the first. A variant's number counts
@@ -76,7 +76,7 @@ pub fn each_part(
     context: &Context,
     mut take: impl FnMut(&Sequences, &mut dyn Iterator<Item = &Followers>) -> Result<()>,
 ) -> Result<()> {
-    let all = Wanted { top: None, label_order: &[], label_bytes: None };
+    let all = Wanted { top: None, label_order: &[], row_bytes: None };
     if !even_out(&mut states, all, context)? {
         let merged = Merged::new(states, all, context)?;
         return (merged.parts.iter()).try_for_each(|part| take(&part.sequences, &mut part.followers.iter()));
@@ -216,9 +216,12 @@ pub fn whole<'a>(asides: &[Option<Aside<'_>>], part: usize, keep: Keep, context:
 
 /// At most so many bytes take all variants of all threads once they are ranked and listed.
 fn most_bytes(states: &[State<'_>], wanted: Wanted<'_>) -> u64 {
-    let of_label = wanted.label_bytes.and_then(|bytes| bytes.iter().max()).copied().unwrap_or(0);
     let sequences = states.iter().flat_map(|state| &state.parts).map(|part| &part.sequences);
-    sequences.map(|sequences| sequences.most_rows() * (RANKED + ROW) + sequences.most_events() * of_label).sum()
+    let most = |sequences: &Sequences| {
+        let (rows, events) = (sequences.most_rows(), sequences.most_events());
+        rows * RANKED + wanted.row_bytes.map_or(0, |row_bytes| row_bytes.most(rows, events))
+    };
+    sequences.map(most).sum()
 }
 
 /// One part of all threads as one list. The first thread's numbers stay, the others' are looked up.

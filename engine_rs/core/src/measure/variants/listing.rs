@@ -10,7 +10,7 @@ use super::fold::{Aside, Keep, PARTS, State};
 use super::gathered::Gathered;
 use super::runs::{Form, Merging, Runs};
 use super::sequences::read_codes;
-use super::table::{Builder, Shown};
+use super::table::{Builder, RowBytes, Shown};
 use crate::context::{Context, Reserved, Step};
 use crate::error::{Error, Result};
 use crate::log::byte_list::ByteList;
@@ -28,6 +28,8 @@ pub struct Listed<'a> {
     keep: Keep,
     /// The number of the first variant of each part.
     first: Vec<u32>,
+    /// What it takes to merge the parts.
+    merge_bytes: u64,
     context: &'a Context,
     /// How many variants there are.
     pub distinct: u64,
@@ -63,6 +65,10 @@ pub struct About<'a> {
 
 /// The part of the memory limit that blocks of all runs may take while they are merged.
 const MERGE_SHARE: u64 = 16;
+/// How many times as much is held of the block of a run that is merged: it, and a row of it to compare.
+const MERGED: u64 = 2;
+/// How many times as much a row takes while it grows.
+const BUILT: u64 = 3;
 /// Bytes of a block, at least and at most.
 const BLOCK_BYTES: (u64, u64) = (4 << 10, 1 << 20);
 
@@ -80,12 +86,24 @@ impl<'a> Listed<'a> {
         let merged_bytes = context.memory().limit_bytes().unwrap_or(u64::MAX) / MERGE_SHARE;
         let block_bytes = (merged_bytes / PARTS as u64).clamp(BLOCK_BYTES.0, BLOCK_BYTES.1) as usize;
         let file = Mutex::new(spill.file()?);
+        let row_bytes = about.asked.map(|asked| RowBytes::new(about.names, asked));
         let parts = workers::for_each_with(context, PARTS, Ranks::default, |space, part| {
             let whole = whole(&asides, part, keep, context)?;
-            Ok((whole.sequences.len(), write(&whole, about, (form, block_bytes), space, &file, context)?))
+            let sequences = &whole.sequences;
+            let sizes = || {
+                (0..sequences.len() as u32).map(|number| row_bytes.as_ref().map(|row| row.of(sequences.get(number))))
+            };
+            let longest = sizes().flatten().max().unwrap_or(0);
+            let blocks = write(&whole, about, (form, block_bytes), space, &file, context)?;
+            Ok((longest, (sequences.len(), blocks)))
         })?;
         let file = file.into_inner().unwrap_or_else(PoisonError::into_inner).keep()?;
+        let (longest, parts): (Vec<u64>, Vec<_>) = parts.into_iter().unzip();
         let (counts, runs): (Vec<usize>, Vec<_>) = parts.into_iter().unzip();
+        let merge_bytes = runs.iter().map(|blocks| largest(blocks)).sum::<u64>() * MERGED;
+        // Whoever reads the table holds a row or more while it grows, and the blocks that are merged.
+        let reading_bytes = merge_bytes + longest.into_iter().max().unwrap_or(0) * BUILT;
+        drop(context.reserve_for_now(Step::Variants, reading_bytes)?);
         let first = firsts(counts.iter().copied())?;
         let distinct = counts.iter().sum::<usize>() as u64;
         let mut labels = vec![String::new(); about.names.len()];
@@ -94,7 +112,7 @@ impl<'a> Listed<'a> {
         let rows = about.top.map_or(distinct, |top| top.min(distinct));
         let runs = Runs { file, form, runs };
         let table = Arc::new(Listing { runs, labels, asked: about.asked.cloned(), rows, cases, schema });
-        Ok(Listed { asides, keep, first, context, distinct, table })
+        Ok(Listed { asides, keep, first, merge_bytes, context, distinct, table })
     }
 
     /// The rank of every variant.
@@ -102,6 +120,7 @@ impl<'a> Listed<'a> {
     /// # Errors
     /// CANCELLED; MEMORY_LIMIT; IO.
     pub fn ranked(&self) -> Result<AllRanks<'_>> {
+        let _merging = self.context.reserve_for_now(Step::Variants, self.merge_bytes)?;
         let bytes = self.distinct * size_of::<u32>() as u64;
         let reserved = self.context.reserve_for_now(Step::Variants, bytes)?;
         let (mut ranks, mut rank) = (vec![0u32; self.distinct as usize], 0u32);
@@ -132,6 +151,10 @@ impl Listing {
 
 /// Variants between two looks at the cancel flag.
 const LOOK: u32 = 1 << 16;
+
+fn largest(blocks: &[Block]) -> u64 {
+    blocks.iter().map(|block| block.bytes()).max().unwrap_or(0)
+}
 
 /// Writes all variants of a part in order; returns the blocks.
 fn write(
@@ -226,7 +249,7 @@ impl Reader {
             let (mean_s, percentiles) =
                 figures.split_first().map_or((None, &[][..]), |(mean, rest)| (Some(*mean), rest));
             let codes = listing.runs.form.places(row);
-            builder.push(Shown { codes, cases: row.cases, mean_s, percentiles }, &listing.labels);
+            builder.push(Shown { codes, cases: row.cases, mean_s, percentiles }, &listing.labels)?;
             *left -= 1;
             Ok(*left > 0 && !builder.is_full())
         })?;

@@ -25,4 +25,4 @@ pub use gathered::Gathered;
 pub use listing::{About, AllRanks, Listed, Listing};
 pub use rank::Ranking;
 pub use sequences::read_codes;
-pub use table::{Shown, label_bytes, rows, table};
+pub use table::{RowBytes, Shown, rows, table};

@@ -10,7 +10,7 @@ use super::gathered::Gathered;
 use super::sequences::read_codes;
 use super::{Merged, Ranking};
 use crate::context::{Context, Step};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::measure::columns::{batch, counts};
 use crate::measure::statistics::{Description, float_field, floats, mean_s};
 use crate::stats::asked::Asked;
@@ -18,9 +18,12 @@ use crate::stats::ranks::Ranks;
 use crate::units::{Unit, ratio};
 use crate::workers;
 
-/// Rows of a batch, and bytes of labels in it, at most; but a single row may have any number.
+/// Rows of a batch, and bytes in it, at most; but a single row may have any number.
 const BATCH_ROWS: usize = 64 * 1024;
-const BATCH_BYTES: usize = 1 << 20;
+const BATCH_BYTES: usize = 2 << 20;
+
+/// Bytes of the labels of a row, at most: offsets are 32 bits wide.
+const MOST_BYTES: usize = i32::MAX as usize - BATCH_BYTES;
 
 /// The variants table.
 ///
@@ -34,8 +37,8 @@ pub fn table(
     unit: Unit,
     context: &Context,
 ) -> Result<Vec<RecordBatch>> {
-    let label_bytes = label_bytes(names);
-    let bytes = ranking.order.iter().map(|&number| bytes_of(variants.sequence(number), &label_bytes)).sum();
+    let row_bytes = RowBytes::new(names, asked);
+    let bytes = ranking.order.iter().map(|&number| row_bytes.of(variants.sequence(number))).sum();
     let _reserved = context.reserve_for_now(Step::Variants, bytes)?;
     let described = describe(variants, ranking, asked, unit, context)?;
     let shown = ranking.order.iter().zip(&described).map(|(&number, description)| Shown {
@@ -78,13 +81,15 @@ pub fn rows<'a, C: Iterator<Item = u32>>(
         if builder.is_full() {
             batches.push(builder.finish()?);
         }
-        builder.push(variant, labels);
+        builder.push(variant, labels)?;
     }
     if batches.is_empty() || builder.rows() > 0 {
         batches.push(builder.finish()?);
     }
     Ok(batches)
 }
+
+const FIXED_COLUMNS: usize = 6;
 
 /// Makes the table of variants, best first, batch by batch.
 pub struct Builder {
@@ -121,14 +126,22 @@ impl Builder {
     }
 
     /// Adds a row.
-    pub fn push<C: Iterator<Item = u32>>(&mut self, variant: Shown<'_, C>, labels: &[String]) {
-        let mut length = 0u32;
+    ///
+    /// # Errors
+    /// UNSUPPORTED for labels of 2 GiB.
+    pub fn push<C: Iterator<Item = u32>>(&mut self, variant: Shown<'_, C>, labels: &[String]) -> Result<()> {
+        let (mut length, mut bytes) = (0u32, 0usize);
         for code in variant.codes {
             let label = &labels[code as usize];
+            bytes += label.len() + size_of::<i32>();
+            if bytes > MOST_BYTES {
+                let text = "a variant whose labels take more than 2 GiB cannot be listed; use shorter labels, or top=";
+                return Err(Error::unsupported(text));
+            }
             self.paths.values().append_value(label);
-            self.bytes += label.len();
             length += 1;
         }
+        self.bytes += bytes + (FIXED_COLUMNS + self.figures.len()) * size_of::<Option<f64>>();
         self.paths.append(true);
         self.lengths.append_value(length);
         self.cases.push(variant.cases);
@@ -136,6 +149,7 @@ impl Builder {
         for (i, column) in self.figures.iter_mut().enumerate() {
             column.push(variant.percentiles.get(i).copied());
         }
+        Ok(())
     }
 
     /// Rows of the batch so far.
@@ -179,17 +193,31 @@ impl Builder {
     }
 }
 
-/// Bytes that an event takes in the table, by its code.
-pub fn label_bytes(names: &[String]) -> Vec<u64> {
-    names.iter().map(|name| (name.len() + size_of::<i32>()) as u64).collect()
+/// Bytes that variants take while they are listed.
+pub struct RowBytes {
+    row: u64,
+    /// Of an event, by its code.
+    labels: Vec<u64>,
 }
 
-/// Bytes of a row in the table, besides the labels.
-pub const ROW: u64 = 100;
+impl RowBytes {
+    /// Of rows with these labels and figures.
+    pub fn new(names: &[String], asked: &Asked) -> RowBytes {
+        // Besides the labels: fixed columns and moments; and a figure is described, then built, then in a column.
+        let row = 200 + 24 * asked.columns().len() as u64;
+        RowBytes { row, labels: names.iter().map(|name| (name.len() + size_of::<i32>()) as u64).collect() }
+    }
 
-/// Bytes of a variant in the table.
-pub fn bytes_of(sequence: &[u8], label_bytes: &[u64]) -> u64 {
-    ROW + read_codes(sequence).map(|code| label_bytes[code as usize]).sum::<u64>()
+    /// Of a variant.
+    pub fn of(&self, sequence: &[u8]) -> u64 {
+        self.row + read_codes(sequence).map(|code| self.labels[code as usize]).sum::<u64>()
+    }
+
+    /// At most, of so many variants with so many events.
+    pub fn most(&self, variants: u64, events: u64) -> u64 {
+        let of_label = self.labels.iter().max().copied().unwrap_or(0);
+        variants * self.row + events.saturating_mul(of_label)
+    }
 }
 
 /// Describes the case durations of every ranked variant.
