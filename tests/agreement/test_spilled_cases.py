@@ -122,14 +122,15 @@ def test_what_is_needed_where_few_variants_are_very_long_is_told_step_by_step(tm
     table = {"case": [i % n_cases for i in range(n)], "activity": [f"a{i * i % 251 % 7}" for i in range(n)]}
     events = pa.table({**table, "timestamp": pa.array(range(n), pa.timestamp("s"))})
     log = pycjm.scan(events, **roles(events))
-    limit, result = 400_000, None
+    limits, result = [400_000], None
     while result is None:
         try:
-            result = log.mine("variants", threads=1, memory_limit=limit, spill_dir=tmp_path)
+            result = log.mine("variants", threads=1, memory_limit=limits[-1], spill_dir=tmp_path)
         except pycjm.errors.MemoryLimit as error:
-            assert limit < error.details["needed_bytes"] < 5_000_000
-            limit = error.details["needed_bytes"]
-    assert limit > 400_000
+            limits.append(error.details["needed_bytes"])
+    assert 1 < len(limits) < 5
+    assert limits == sorted(set(limits))
+    assert limits[-1] < 5_000_000
     assert as_bytes(result) == as_bytes(log.mine("variants", threads=1, memory_limit="none"))
 
 
