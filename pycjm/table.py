@@ -87,8 +87,9 @@ class Table:
         if self._kept is not None:
             return self._kept
         reader = self.to_reader()
-        # Not read_all(), which would not let an interrupt through before the end.
-        table = pa.Table.from_batches(list(reader), reader.schema)
+        # Neither read_all() nor list() would let an interrupt through before the end.
+        batches = [batch for batch in reader]  # noqa: C416
+        table = pa.Table.from_batches(batches, reader.schema)
         self._length = table.num_rows
         if not self._streamed:
             self._kept = table
