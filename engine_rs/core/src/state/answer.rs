@@ -106,7 +106,8 @@ impl State {
         if let Some(asked) = &plan.durations {
             let bytes = self.variants.ticks.len() * size_of::<(i64, u64)>() * 2;
             let _reserved = context.reserve_for_now(Step::State, bytes as u64)?;
-            let all = sorted(self.variants.ticks.iter().copied().zip(self.variants.counts.iter().copied()).collect());
+            let all = self.variants.ticks.iter().copied().zip(self.variants.counts.iter().copied()).collect();
+            let all = sorted(all, || context.check_cancelled())?;
             let (ticks, counts): (Vec<i64>, Vec<u64>) = all.into_iter().unzip();
             let description = description(&ticks, &counts, asked, unit.per_second());
             tables.push(("durations", vec![durations::table(&Sieved::known(description), asked, unit)?]));

@@ -152,7 +152,7 @@ impl State {
             if below > 0 {
                 negatives.insert((source, target), below);
             }
-            let gaps = Piles::union(parts.into_iter().map(|part| part.piles).collect());
+            let gaps = Piles::union(parts.into_iter().map(|part| part.piles).collect(), || context.check_cancelled())?;
             edges.push([source, target].into_iter(), gaps.into_iter());
             account.set(edges.size_bytes())?;
         }

@@ -3,6 +3,7 @@
 use crate::context::{Account, Context, Step};
 use crate::error::{Error, Result};
 use crate::stats::piles::joined;
+use crate::stats::sorting;
 
 /// Sequences of activity codes, each with values (ticks) and how often each value is there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -79,8 +80,8 @@ impl Paths {
         for (number, part) in parts.iter().enumerate() {
             order.extend((0..part.len()).map(|i| (number, i)));
         }
-        // Parts that are in order are merged, since the sort is stable and finds them again.
-        order.sort_by(|&(a, i), &(b, k)| parts[a].path(i).cmp(parts[b].path(k)));
+        let check = || context.check_cancelled();
+        sorting::sort_by(&mut order, |&(a, i), &(b, k)| parts[a].path(i).cmp(parts[b].path(k)), check)?;
         let mut whole = Paths::default();
         for (number, same) in order.chunk_by(|&(a, i), &(b, k)| parts[a].path(i) == parts[b].path(k)).enumerate() {
             if number % MANY == 0 {
@@ -95,7 +96,10 @@ impl Paths {
             let path = parts[first].path(i).iter().copied();
             match same {
                 [one] => whole.push(path, values(one)),
-                all => whole.push(path, joined(all.iter().map(|one| values(one).collect()).collect()).into_iter()),
+                all => {
+                    let lists = all.iter().map(|one| values(one).collect()).collect();
+                    whole.push(path, joined(lists, check)?.into_iter());
+                }
             }
         }
         account.set(own + whole.size_bytes())?;

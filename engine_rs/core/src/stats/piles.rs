@@ -2,8 +2,11 @@
 //!
 //! Count, sum, extremes, deviation and percentiles of any union of such sets follow exactly.
 
+use std::convert::Infallible;
+
 use crate::stats::moments::Moments;
 use crate::stats::quantile::{Percentile, of_ranked, ranks};
+use crate::stats::sorting;
 
 /// Values with how often each is there; those taken in last are not sorted yet.
 #[derive(Clone, Debug, Default)]
@@ -50,19 +53,25 @@ impl Piles {
         let changes = self.raw.windows(2).filter(|pair| pair[0] != pair[1]).count();
         if changes < self.raw.len() / 2 || self.piles.len() >= FEW {
             let raw = std::mem::take(&mut self.raw);
-            self.piles = joined(vec![std::mem::take(&mut self.piles), counted(&raw)]);
+            let Ok(piles) = joined(vec![std::mem::take(&mut self.piles), counted(&raw)], || Ok::<(), Infallible>(()));
+            self.piles = piles;
             self.piles.shrink_to_fit();
         }
         self.next = 2 * self.raw.len().max(self.piles.len());
     }
 
-    /// All values in ascending order, each once, with how often it is there in one of `parts`.
-    pub fn union(parts: Vec<Piles>) -> Vec<(i64, u64)> {
-        let lists = |mut part: Piles| {
-            part.raw.sort_unstable();
-            [part.piles, counted(&part.raw)]
-        };
-        joined(parts.into_iter().flat_map(lists).collect())
+    /// All values in ascending order, each once, with how often it is there in one of `parts`; `check` is called again
+    /// and again and stops it.
+    ///
+    /// # Errors
+    /// Those of `check`.
+    pub fn union<E>(parts: Vec<Piles>, check: impl Fn() -> Result<(), E>) -> Result<Vec<(i64, u64)>, E> {
+        let mut lists = Vec::with_capacity(2 * parts.len());
+        for mut part in parts {
+            sorting::sort_by(&mut part.raw, Ord::cmp, &check)?;
+            lists.extend([part.piles, counted(&part.raw)]);
+        }
+        joined(lists, check)
     }
 }
 
@@ -72,24 +81,29 @@ pub fn counted(sorted: &[i64]) -> Vec<(i64, u64)> {
 }
 
 /// Several such lists as one. What is there more than 2^64 times stays at that.
-pub fn joined(mut lists: Vec<Vec<(i64, u64)>>) -> Vec<(i64, u64)> {
+///
+/// # Errors
+/// Those of `check`, which is called again and again.
+pub fn joined<E>(mut lists: Vec<Vec<(i64, u64)>>, check: impl Fn() -> Result<(), E>) -> Result<Vec<(i64, u64)>, E> {
     lists.retain(|list| !list.is_empty());
     if lists.len() < 2 {
-        return lists.pop().unwrap_or_default();
+        return Ok(lists.pop().unwrap_or_default());
     }
-    // The stable sort finds the lists again and merges them.
-    sorted(lists.concat())
+    sorted(lists.concat(), check)
 }
 
 /// Values with counts in any order as such a list.
-pub fn sorted(mut all: Vec<(i64, u64)>) -> Vec<(i64, u64)> {
-    all.sort_by_key(|pile| pile.0);
+///
+/// # Errors
+/// Those of `check`, which is called again and again.
+pub fn sorted<E>(mut all: Vec<(i64, u64)>, check: impl Fn() -> Result<(), E>) -> Result<Vec<(i64, u64)>, E> {
+    sorting::sort_by(&mut all, |one, other| one.0.cmp(&other.0), check)?;
     all.dedup_by(|next, last| {
         let same = next.0 == last.0;
         last.1 = if same { last.1.saturating_add(next.1) } else { last.1 };
         same
     });
-    all
+    Ok(all)
 }
 
 /// The moments of values with these counts, which together have to stay below 2^63.
@@ -124,6 +138,11 @@ mod tests {
     use crate::stats::ranks::Ranks;
     use proptest::prelude::*;
 
+    fn all(parts: Vec<Piles>) -> Vec<(i64, u64)> {
+        let Ok(all) = Piles::union(parts, || Ok::<(), Infallible>(()));
+        all
+    }
+
     proptest! {
         #[test]
         fn piles_tell_what_the_values_tell(
@@ -143,7 +162,7 @@ mod tests {
             };
             let parts: Vec<Piles> = values.chunks(cut).map(piled).collect();
             prop_assert_eq!(grown, parts.iter().map(|part| part.size_bytes() as isize).sum::<isize>());
-            let (ticks, counts): (Vec<i64>, Vec<u64>) = Piles::union(parts).into_iter().unzip();
+            let (ticks, counts): (Vec<i64>, Vec<u64>) = all(parts).into_iter().unzip();
             prop_assert!(ticks.windows(2).all(|pair| pair[0] < pair[1]));
             prop_assert_eq!(moments(&ticks, &counts), Moments::of(&values));
             let least = *values.iter().min().unwrap();
@@ -159,7 +178,7 @@ mod tests {
             piles.push(i % 5);
         });
         assert!(piles.size_bytes() < 16 * 1024, "{}", piles.size_bytes());
-        assert_eq!(Piles::union(vec![piles]), (0..5).map(|i| (i, 200_000)).collect::<Vec<_>>());
+        assert_eq!(all(vec![piles]), (0..5).map(|i| (i, 200_000)).collect::<Vec<_>>());
         assert!(percentiles(&[], &[], &[Percentile::new(50.0).unwrap()], 1).is_empty());
     }
 }
