@@ -7,7 +7,7 @@ use std::time::Instant;
 use arrow_array::{RecordBatchIterator, RecordBatchReader};
 use serde_json::json;
 
-use crate::cases::aside::{Aside, AsideWriter};
+use crate::cases::aside::{Aside, AsideWriter, bytes_of};
 use crate::cases::batch::Fold;
 use crate::cases::grouped::{Edges, Grouper, stitch};
 use crate::cases::layout::{Keys, Layout, Summary, ascends, decide, has_duplicates, looks_grouped, run_starts};
@@ -295,18 +295,14 @@ impl Run<'_> {
     fn read_partitioned(&self, row_bytes: Option<u64>) -> Result<Folded<'_>> {
         let memory_is_short = self.memory_is_short(row_bytes)?;
         let partitioning = Partitioning::for_rows(self.log.source().rows(), memory_is_short);
-        let splitter = || Ok(Splitter::new(partitioning, self.plan.cases, memory_is_short, self.context));
+        let splitter = || Ok(Splitter::new(partitioning, self.plan.cases, self.context));
         let mut splitters = self.read(Phase::Partitioning, &self.nulls, splitter)?;
         let memory = self.context.memory();
-        let largest = (0..partitioning.count()).map(|partition| {
-            splitters
-                .iter()
-                .flat_map(|splitter| &splitter.chunks)
-                .map(|chunk| chunk.piece(partition).size_bytes())
-                .sum()
-        });
+        let held = |partition| {
+            splitters.iter().map(|splitter| bytes_of(partition, &splitter.chunks, &splitter.asides)).sum::<u64>()
+        };
         // It matters, and they are few, only where there is a limit.
-        let largest = if memory_is_short { largest.max().unwrap_or(0usize) as u64 } else { 0 };
+        let largest = if memory_is_short { (0..partitioning.count()).map(held).max().unwrap_or(0) } else { 0 };
         let growth = memory.limit_bytes().unwrap_or(0) / GROWTH_SHARE;
         let fits = memory.fits(largest * (1 + ASSEMBLED) + growth);
         if splitters.iter().any(|splitter| splitter.writer.is_some()) || !fits {
@@ -541,6 +537,7 @@ struct Splitter<'a> {
     partitioner: Partitioner,
     context: &'a Context,
     chunks: Vec<Chunk>,
+    held_rows: usize,
     /// Bytes that may be held before they are put aside.
     quota_bytes: u64,
     account: Account<'a>,
@@ -549,17 +546,15 @@ struct Splitter<'a> {
     writer: Option<AsideWriter<'a>>,
     summaries: Vec<Summary>,
     starts: Vec<u32>,
-    /// Whether chunks wait for the disk.
-    memory_is_short: bool,
 }
 
 /// Bytes of an event in a chunk at most, and of a text in it, generously.
 const ROW_BYTES: u64 = 32;
 const TEXT_BYTES: u64 = 1024;
 
-/// From so many partitions on, so many chunks are brought together in memory.
-const MANY_PARTITIONS: usize = 1024;
-const CHUNKS_TOGETHER: usize = 32;
+/// Chunks that have as few rows of a partition as that are brought together in memory, once all have so many of one.
+const FEW_ROWS: usize = 64;
+const ROWS_TOGETHER: usize = 512;
 
 /// The part of the memory limit that is left to the measures where all rows are held.
 const GROWTH_SHARE: u64 = 8;
@@ -568,18 +563,18 @@ const GROWTH_SHARE: u64 = 8;
 const CHUNKS_SHARE: u64 = 2;
 
 impl<'a> Splitter<'a> {
-    fn new(partitioning: Partitioning, with_rows: bool, memory_is_short: bool, context: &'a Context) -> Splitter<'a> {
+    fn new(partitioning: Partitioning, with_rows: bool, context: &'a Context) -> Splitter<'a> {
         Splitter {
             partitioner: Partitioner::new(partitioning, with_rows),
             context,
             chunks: Vec::new(),
+            held_rows: 0,
             quota_bytes: context.quota_bytes(CHUNKS_SHARE).unwrap_or(u64::MAX),
             account: Account::new(context, Step::Partitions),
             asides: Vec::new(),
             writer: None,
             summaries: Vec::new(),
             starts: Vec::new(),
-            memory_is_short,
         }
     }
 
@@ -590,22 +585,26 @@ impl<'a> Splitter<'a> {
             self.writer = Some(AsideWriter::new(spill, self.context)?);
         }
         let Some(writer) = &mut self.writer else { return Ok(()) };
-        for aside in self.asides.drain(..) {
-            writer.write_aside(aside)?;
-        }
-        if !self.chunks.is_empty() {
+        if !self.chunks.is_empty() || !self.asides.is_empty() {
             self.chunks.sort_by_key(|chunk| chunk.first_order);
-            writer.write_chunks(&self.chunks, self.partitioner.partitions())?;
-            self.chunks = Vec::new();
+            writer.write_all(&self.asides, &self.chunks, self.partitioner.partitions())?;
+            (self.asides, self.chunks, self.held_rows) = (Vec::new(), Vec::new(), 0);
         }
         self.account.set(writer.size_bytes() as u64)
     }
 
-    /// Brings the chunks together by partition.
+    /// Brings the chunks together by partition, if there is room for both for a moment.
     fn bring_together(&mut self) -> Result<()> {
+        let held = self.chunks.iter().map(|chunk| chunk.size_bytes() as u64).sum::<u64>();
+        if self.account.bytes() + held > self.quota_bytes {
+            return self.put_aside();
+        }
+        self.account.set(self.account.bytes() + held)?;
         self.chunks.sort_by_key(|chunk| chunk.first_order);
-        self.asides.push(Aside::in_memory(&self.chunks, self.partitioner.partitions(), self.context)?);
-        self.chunks = Vec::new();
+        let aside = Aside::in_memory(&self.chunks, self.partitioner.partitions(), self.context)?;
+        (self.chunks, self.held_rows) = (Vec::new(), 0);
+        self.account.set(self.account.bytes() - 2 * held + aside.size_bytes() as u64)?;
+        self.asides.push(aside);
         Ok(())
     }
 }
@@ -630,8 +629,10 @@ impl Sink for Splitter<'_> {
         }
         self.account.set(self.account.bytes() + bytes)?;
         self.chunks.push(chunk);
-        let many = self.partitioner.partitions() >= MANY_PARTITIONS && !self.memory_is_short;
-        if many && self.chunks.len() == CHUNKS_TOGETHER {
+        self.held_rows += batch.keys.len();
+        let partitions = self.partitioner.partitions();
+        let few = self.held_rows <= self.chunks.len() * partitions * FEW_ROWS;
+        if few && partitions > 1 && self.held_rows >= partitions * ROWS_TOGETHER {
             self.bring_together()?;
         }
         Ok(())

@@ -181,6 +181,16 @@ impl SpillFile<'_> {
         read(self.spill, &self.file, block)
     }
 
+    /// Reads a block back into `space`, whatever that held; the block is what is returned.
+    ///
+    /// # Errors
+    /// IO where that fails or the bytes are not those that were written.
+    pub fn read_into<'s>(&self, block: Block, space: &'s mut Vec<u8>) -> Result<&'s [u8]> {
+        space.resize(HEAD + block.bytes as usize, 0);
+        fill(self.spill, &self.file, block, space)?;
+        Ok(&space[HEAD..])
+    }
+
     /// The file, to be read beyond the run that wrote it.
     ///
     /// # Errors
@@ -209,9 +219,15 @@ impl KeptFile {
 
 fn read(spill: &Spill, file: &File, block: Block) -> Result<Buffer> {
     let mut bytes = MutableBuffer::from_len_zeroed(HEAD + block.bytes as usize);
-    read_whole(spill, file, bytes.as_slice_mut(), block.offset)
+    fill(spill, file, block, bytes.as_slice_mut())?;
+    Ok(Buffer::from(bytes).slice(HEAD))
+}
+
+/// Reads a block and what stands before it.
+fn fill(spill: &Spill, file: &File, block: Block, bytes: &mut [u8]) -> Result<()> {
+    read_whole(spill, file, bytes, block.offset)
         .map_err(|error| Error::io("read what was put aside in", &spill.dir, &error))?;
-    let (head, own) = bytes.as_slice().split_at(HEAD);
+    let (head, own) = bytes.split_at(HEAD);
     if head != block.head() || hash::of_bytes(own) != block.checksum {
         let text = format!(
             "what was put aside in {} came back changed: the disk or its driver is broken; use another spill_dir",
@@ -219,7 +235,7 @@ fn read(spill: &Spill, file: &File, block: Block) -> Result<Buffer> {
         );
         return Err(Error::new(ErrorKind::Io, text).with("path", spill.dir.display().to_string()));
     }
-    Ok(Buffer::from(bytes).slice(HEAD))
+    Ok(())
 }
 
 #[cfg_attr(not(test), expect(unused_variables, reason = "only tests make reads fail"))]

@@ -1,13 +1,12 @@
 //! Rows by partition: the chunks that a thread has so far, brought together partition by partition, on disk or in memory.
 //!
 //! On disk they go where memory is short. In memory they are brought together where partitions are many: then a chunk has
-//! so few rows of each that finding them costs more than copying them. A block holds one partition's rows of many chunks,
-//! column after column. The stretches of the chunks stay apart, since other threads' chunks may come between them in the
-//! input. On disk a partition has as many blocks as keep each of them small, so that one that does not fit into memory
-//! can be gone through block by block.
+//! so few rows of each that finding them costs more than copying them. A frame holds one partition's rows of many chunks,
+//! column after column, their numbers [`crate::cases::packed`]. The stretches of the chunks stay apart, since other threads'
+//! chunks may come between them in the input. On disk a block has one frame or a few; a partition has as many blocks as
+//! keep each of them small, so that one that does not fit into memory can be gone through block by block.
 
-use arrow_buffer::{ArrowNativeType, Buffer, ScalarBuffer, ToByteSlice};
-
+use crate::cases::packed::{Number, pack, unpack};
 use crate::cases::partition::{Chunk, Codes, Piece, Strings};
 use crate::context::Context;
 use crate::error::{Error, Result};
@@ -18,45 +17,58 @@ use crate::spill::{Block, Spill, SpillFile};
 pub enum Aside<'a> {
     /// In one file, in rounds of all partitions.
     Disk(SpillFile<'a>, Vec<Round>),
-    /// One block of each partition; empty where it has no rows.
-    Memory(Vec<Buffer>),
+    /// One frame of each partition; empty where it has no rows.
+    Memory(Vec<Frame>),
 }
 
 /// The blocks of all partitions that were written in one go.
 pub struct Round {
     /// Those of the first partition, then those of the next ...
-    blocks: Vec<Block>,
+    blocks: Vec<Put>,
     /// Where those of each partition begin, and where those of the last one end.
     firsts: Vec<u32>,
 }
 
-/// A block, wherever it is.
-pub enum Stored<'s> {
-    /// On disk.
-    Disk(&'s SpillFile<'s>, Block),
-    /// In memory.
-    Memory(&'s Buffer),
+/// A block on disk, and how many bytes it takes once it is loaded.
+#[derive(Clone, Copy)]
+pub struct Put {
+    block: Block,
+    loaded_bytes: u64,
 }
 
-/// One block's rows, read back.
+/// A frame in memory, and how many bytes it takes once it is loaded.
+pub struct Frame {
+    bytes: Box<[u8]>,
+    loaded_bytes: u64,
+}
+
+/// Rows of a partition, wherever they are.
+pub enum Stored<'s> {
+    /// On disk.
+    Disk(&'s SpillFile<'s>, Put),
+    /// In memory.
+    Memory(&'s Frame),
+}
+
+/// One frame's rows, read back.
 pub struct Loaded {
     /// Where each stretch begins in the input, and how many rows it has.
     stretches: Vec<(u64, usize)>,
-    keys: ScalarBuffer<u64>,
-    times: ScalarBuffer<i64>,
-    starts: ScalarBuffer<i64>,
+    keys: Vec<u64>,
+    times: Vec<i64>,
+    starts: Vec<i64>,
     codes: LoadedCodes,
-    rows: Option<ScalarBuffer<u32>>,
+    rows: Option<Vec<u32>>,
     ids: Option<ByteList>,
     ties: Option<ByteList>,
 }
 
 enum LoadedCodes {
-    Narrow(ScalarBuffer<u8>),
-    Wide(ScalarBuffer<u32>),
+    Narrow(Vec<u8>),
+    Wide(Vec<u32>),
 }
 
-/// Numbers at the head of a block: stretches, rows, what columns there are, bytes of ids and of ties.
+/// Numbers at the head of a frame: stretches, rows, what columns there are, bytes of ids and of ties.
 const HEAD: usize = 5;
 
 const WIDE: u64 = 1;
@@ -65,8 +77,8 @@ const ROWS: u64 = 4;
 const IDS: u64 = 8;
 const TIES: u64 = 16;
 
-/// Columns begin at multiples of this.
-const ALIGNMENT: usize = 8;
+/// Bytes of a stretch once it is loaded.
+const STRETCH: usize = 16;
 
 impl<'a> Aside<'a> {
     /// Brings `chunks`, which come in input order, together in memory.
@@ -74,70 +86,96 @@ impl<'a> Aside<'a> {
     /// # Errors
     /// CANCELLED.
     pub fn in_memory(chunks: &[Chunk], partitions: usize, context: &Context) -> Result<Aside<'a>> {
-        let mut blocks = Vec::with_capacity(partitions);
-        let mut bytes = Vec::new();
+        let mut frames = Vec::with_capacity(partitions);
+        let (mut together, mut bytes) = (Vec::new(), Vec::new());
         for partition in 0..partitions {
             context.check_cancelled()?;
+            together.clear();
+            together.extend(pieces(chunks, partition));
             bytes.clear();
-            encode(&pieces(chunks, partition).collect::<Vec<_>>(), &mut bytes);
-            blocks.push(Buffer::from_slice_ref(&bytes));
+            encode(&together, &mut bytes);
+            frames.push(Frame { bytes: bytes.as_slice().into(), loaded_bytes: loaded_bytes(&together) });
         }
-        Ok(Aside::Memory(blocks))
+        Ok(Aside::Memory(frames))
     }
 
-    /// The blocks of `partition`, in input order.
+    /// The rows of `partition`, in input order.
     pub fn stored(&self, partition: usize) -> Vec<Stored<'_>> {
         match self {
             Aside::Disk(file, rounds) => {
-                rounds.iter().flat_map(|round| round.of(partition)).map(|&block| Stored::Disk(file, block)).collect()
+                rounds.iter().flat_map(|round| round.of(partition)).map(|&put| Stored::Disk(file, put)).collect()
             }
-            Aside::Memory(blocks) => {
-                blocks.get(partition).filter(|block| !block.is_empty()).map(Stored::Memory).into_iter().collect()
+            Aside::Memory(frames) => {
+                frames.get(partition).filter(|frame| !frame.bytes.is_empty()).map(Stored::Memory).into_iter().collect()
             }
         }
     }
 
-    /// Bytes of `partition` on disk.
-    pub fn bytes_on_disk(&self, partition: usize) -> u64 {
+    /// Bytes held in memory.
+    pub fn size_bytes(&self) -> usize {
         match self {
-            Aside::Disk(_, rounds) => {
-                rounds.iter().flat_map(|round| round.of(partition)).map(|block| block.bytes()).sum()
-            }
-            Aside::Memory(_) => 0,
+            Aside::Disk(_, rounds) => rounds.iter().map(Round::size_bytes).sum(),
+            Aside::Memory(frames) => frames.iter().map(|frame| size_of::<Frame>() + frame.bytes.len()).sum(),
         }
     }
 }
 
 impl Round {
-    fn of(&self, partition: usize) -> &[Block] {
+    fn of(&self, partition: usize) -> &[Put] {
         &self.blocks[self.firsts[partition] as usize..self.firsts[partition + 1] as usize]
     }
 
     fn size_bytes(&self) -> usize {
-        self.blocks.len() * size_of::<Block>() + self.firsts.len() * size_of::<u32>()
+        self.blocks.len() * size_of::<Put>() + self.firsts.len() * size_of::<u32>()
     }
 }
 
 impl Stored<'_> {
-    /// Bytes that loading it takes.
+    /// Bytes that it takes once it is loaded.
+    pub fn loaded_bytes(&self) -> u64 {
+        match self {
+            Stored::Disk(_, put) => put.loaded_bytes,
+            Stored::Memory(frame) => frame.loaded_bytes,
+        }
+    }
+
+    /// Bytes that loading it takes besides.
     pub fn bytes_to_load(&self) -> u64 {
         match self {
-            Stored::Disk(_, block) => block.bytes(),
+            Stored::Disk(_, put) => put.block.bytes(),
             Stored::Memory(_) => 0,
         }
     }
 
-    /// Its rows.
+    /// Adds its rows to `loaded`; `space` is for what is read, and may be used again.
     ///
     /// # Errors
     /// IO.
-    pub fn load(&self) -> Result<Loaded> {
-        let loaded = match self {
-            Stored::Disk(file, block) => decode(&file.read(*block)?),
-            Stored::Memory(block) => decode(block),
+    pub fn load(&self, space: &mut Vec<u8>, loaded: &mut Vec<Loaded>) -> Result<()> {
+        let mut rest = match self {
+            Stored::Disk(file, put) => file.read_into(put.block, space)?,
+            Stored::Memory(frame) => &frame.bytes,
         };
-        loaded.ok_or_else(|| Error::internal("rows that were put aside have another form than they were given"))
+        while !rest.is_empty() {
+            let (frame, length) = decode(rest)
+                .ok_or_else(|| Error::internal("rows that were put aside have another form than they were given"))?;
+            loaded.push(frame);
+            rest = &rest[length..];
+        }
+        Ok(())
     }
+}
+
+/// Bytes that a frame of `pieces` takes once it is loaded.
+fn loaded_bytes(pieces: &[Piece<'_>]) -> u64 {
+    pieces.iter().map(|piece| (piece.size_bytes() + STRETCH) as u64).sum()
+}
+
+/// Bytes that the rows of `partition` in `chunks` and `asides` take once they are loaded.
+pub fn bytes_of(partition: usize, chunks: &[Chunk], asides: &[Aside<'_>]) -> u64 {
+    let held = chunks.iter().map(|chunk| chunk.piece(partition).size_bytes() as u64);
+    let stored = asides.iter().flat_map(|aside| aside.stored(partition));
+    held.chain(stored.map(|stored| stored.loaded_bytes())).sum()
 }
 
 fn pieces(chunks: &[Chunk], partition: usize) -> impl Iterator<Item = Piece<'_>> {
@@ -161,6 +199,9 @@ pub struct AsideWriter<'a> {
     file: SpillFile<'a>,
     rounds: Vec<Round>,
     block_bytes: usize,
+    /// What is to be written.
+    block: Vec<u8>,
+    loaded_bytes: u64,
 }
 
 impl<'a> AsideWriter<'a> {
@@ -170,75 +211,115 @@ impl<'a> AsideWriter<'a> {
     /// IO.
     pub fn new(spill: &'a Spill, context: &'a Context) -> Result<AsideWriter<'a>> {
         let block_bytes = block_bytes(context) as usize;
-        Ok(AsideWriter { context, file: spill.file()?, rounds: Vec::new(), block_bytes })
+        let (file, rounds, block) = (spill.file()?, Vec::new(), Vec::new());
+        Ok(AsideWriter { context, file, rounds, block_bytes, block, loaded_bytes: 0 })
     }
 
-    /// Writes `chunks`, which come in input order.
+    /// Writes what was brought together in memory, and `chunks`, which came after it.
     ///
     /// # Errors
-    /// IO; CANCELLED.
-    pub fn write_chunks(&mut self, chunks: &[Chunk], partitions: usize) -> Result<()> {
-        self.write((0..partitions).map(|partition| pieces(chunks, partition)))
+    /// IO; CANCELLED; UNSUPPORTED beyond 2^32 blocks.
+    pub fn write_all(&mut self, asides: &[Aside<'_>], chunks: &[Chunk], partitions: usize) -> Result<()> {
+        self.begin();
+        for partition in 0..partitions {
+            for aside in asides {
+                if let Aside::Memory(frames) = aside {
+                    self.add_frame(&frames[partition])?;
+                }
+            }
+            self.add_rows(pieces(chunks, partition))?;
+            self.end_partition()?;
+        }
+        Ok(())
     }
 
-    /// Writes the rows of each partition, in as many blocks as it takes.
+    /// Writes the rows of each partition.
     ///
     /// # Errors
     /// IO; CANCELLED; UNSUPPORTED beyond 2^32 blocks.
     pub fn write<'p, P: Iterator<Item = Piece<'p>>>(&mut self, partitions: impl Iterator<Item = P>) -> Result<()> {
-        let mut round = Round { blocks: Vec::new(), firsts: vec![0] };
-        let (mut together, mut space) = (Vec::new(), Vec::new());
+        self.begin();
         for pieces in partitions {
-            let mut bytes = 0;
-            for piece in pieces {
-                let rows = piece.keys.len();
-                // Cut evenly, should it alone be more than a block.
-                let step = rows.div_ceil(piece.size_bytes().div_ceil(self.block_bytes).max(1)).max(1);
-                for from in (0..rows).step_by(step) {
-                    let own = piece.cut(from..(from + step).min(rows));
-                    if bytes > 0 && bytes + own.size_bytes() > self.block_bytes {
-                        round.blocks.push(self.write_block(&together, &mut space)?);
-                        together.clear();
-                        bytes = 0;
-                    }
-                    bytes += own.size_bytes();
-                    together.push(own);
+            self.add_rows(pieces)?;
+            self.end_partition()?;
+        }
+        Ok(())
+    }
+
+    /// Begins a round of all partitions.
+    fn begin(&mut self) {
+        self.rounds.push(Round { blocks: Vec::new(), firsts: vec![0] });
+    }
+
+    /// Adds rows to this partition, as they are where a block has room for them.
+    fn add_frame(&mut self, frame: &Frame) -> Result<()> {
+        if frame.bytes.len() > self.block_bytes {
+            let mut loaded = Vec::new();
+            Stored::Memory(frame).load(&mut Vec::new(), &mut loaded)?;
+            return self.add_rows(loaded.iter().flat_map(Loaded::pieces));
+        }
+        self.make_room(frame.bytes.len())?;
+        self.block.extend_from_slice(&frame.bytes);
+        self.loaded_bytes += frame.loaded_bytes;
+        Ok(())
+    }
+
+    /// Adds rows to this partition, in as many frames as it takes.
+    fn add_rows<'p>(&mut self, pieces: impl Iterator<Item = Piece<'p>>) -> Result<()> {
+        let (mut together, mut bytes) = (Vec::new(), 0);
+        for piece in pieces {
+            let rows = piece.keys.len();
+            // Cut evenly, should it alone be more than a block.
+            let step = rows.div_ceil(piece.size_bytes().div_ceil(self.block_bytes).max(1)).max(1);
+            for from in (0..rows).step_by(step) {
+                let own = piece.cut(from..(from + step).min(rows));
+                if bytes > 0 && bytes + own.size_bytes() > self.block_bytes {
+                    self.encode(&together, bytes)?;
+                    together.clear();
+                    bytes = 0;
                 }
+                bytes += own.size_bytes();
+                together.push(own);
             }
-            if !together.is_empty() {
-                round.blocks.push(self.write_block(&together, &mut space)?);
-                together.clear();
+        }
+        self.encode(&together, bytes)
+    }
+
+    fn encode(&mut self, pieces: &[Piece<'_>], bytes: usize) -> Result<()> {
+        self.make_room(bytes)?;
+        encode(pieces, &mut self.block);
+        self.loaded_bytes += loaded_bytes(pieces);
+        Ok(())
+    }
+
+    /// Writes what is to be written, unless there is room for so many `bytes` beside it.
+    fn make_room(&mut self, bytes: usize) -> Result<()> {
+        self.context.check_cancelled()?;
+        if self.block.len().saturating_add(bytes) <= self.block_bytes {
+            return Ok(());
+        }
+        self.write_block()
+    }
+
+    fn write_block(&mut self) -> Result<()> {
+        if !self.block.is_empty() {
+            let put = Put { block: self.file.write(&self.block)?, loaded_bytes: self.loaded_bytes };
+            if let Some(round) = self.rounds.last_mut() {
+                round.blocks.push(put);
             }
+            self.block.clear();
+            self.loaded_bytes = 0;
+        }
+        Ok(())
+    }
+
+    fn end_partition(&mut self) -> Result<()> {
+        self.write_block()?;
+        if let Some(round) = self.rounds.last_mut() {
             let end = u32::try_from(round.blocks.len());
             round.firsts.push(end.map_err(|_| Error::unsupported("more than 2^32 blocks put aside at once"))?);
         }
-        self.rounds.push(round);
         Ok(())
-    }
-
-    /// Writes what was brought together in memory.
-    ///
-    /// # Errors
-    /// IO; CANCELLED.
-    pub fn write_aside(&mut self, aside: Aside<'_>) -> Result<()> {
-        let Aside::Memory(held) = aside else { return Ok(()) };
-        let mut round = Round { blocks: Vec::new(), firsts: vec![0] };
-        for bytes in held {
-            self.context.check_cancelled()?;
-            if !bytes.is_empty() {
-                round.blocks.push(self.file.write(&bytes)?);
-            }
-            round.firsts.push(round.blocks.len() as u32);
-        }
-        self.rounds.push(round);
-        Ok(())
-    }
-
-    fn write_block(&mut self, pieces: &[Piece<'_>], space: &mut Vec<u8>) -> Result<Block> {
-        self.context.check_cancelled()?;
-        space.clear();
-        encode(pieces, space);
-        self.file.write(space)
     }
 
     /// Bytes held of what was written: where it is.
@@ -252,6 +333,7 @@ impl<'a> AsideWriter<'a> {
     }
 }
 
+/// Adds a frame of `pieces` to `bytes`.
 fn encode(pieces: &[Piece<'_>], bytes: &mut Vec<u8>) {
     let Some(first) = pieces.first() else { return };
     let any = |has: fn(&Piece<'_>) -> bool, flag: u64| if pieces.iter().any(has) { flag } else { 0 };
@@ -263,26 +345,36 @@ fn encode(pieces: &[Piece<'_>], bytes: &mut Vec<u8>) {
     let ids = Texts::new(pieces.iter().filter_map(|piece| piece.ids));
     let ties = Texts::new(pieces.iter().filter_map(|piece| piece.ties));
     let rows: usize = pieces.iter().map(|piece| piece.keys.len()).sum();
-    append(bytes, &[pieces.len() as u64, rows as u64, flags, ids.bytes.len() as u64, ties.bytes.len() as u64]);
-    append(bytes, &pieces.iter().flat_map(|piece| [piece.first_order, piece.keys.len() as u64]).collect::<Vec<u64>>());
-    pieces.iter().for_each(|piece| append(bytes, piece.keys));
-    pieces.iter().for_each(|piece| append(bytes, piece.times));
-    pieces.iter().for_each(|piece| append(bytes, piece.starts));
+    let head = [pieces.len() as u64, rows as u64, flags, ids.bytes.len() as u64, ties.bytes.len() as u64];
+    pack([&head[..]].into_iter(), bytes);
+    let orders: Vec<u64> = pieces.iter().map(|piece| piece.first_order).collect();
+    let lengths: Vec<u32> = pieces.iter().map(|piece| piece.keys.len() as u32).collect();
+    pack([&orders[..]].into_iter(), bytes);
+    pack([&lengths[..]].into_iter(), bytes);
+    pack(pieces.iter().map(|piece| piece.keys), bytes);
+    pack(pieces.iter().map(|piece| piece.times), bytes);
+    if flags & STARTS > 0 {
+        pack(pieces.iter().map(|piece| piece.starts), bytes);
+    }
+    let mut wide: Vec<u32> = Vec::new();
     for piece in pieces {
         match piece.codes {
-            Codes::Wide(codes) => append(bytes, codes),
-            Codes::Narrow(codes) if flags & WIDE == 0 => append(bytes, codes),
-            Codes::Narrow(codes) => append(bytes, &codes.iter().map(|&code| u32::from(code)).collect::<Vec<u32>>()),
+            Codes::Wide(codes) => wide.extend_from_slice(codes),
+            Codes::Narrow(codes) if flags & WIDE > 0 => wide.extend(codes.iter().map(|&code| u32::from(code))),
+            Codes::Narrow(codes) => bytes.extend_from_slice(codes),
         }
     }
-    pad(bytes);
-    pieces.iter().filter_map(|piece| piece.rows).for_each(|rows| append(bytes, rows));
-    pad(bytes);
-    for texts in [ids, ties] {
-        append(bytes, &texts.lengths);
-        pad(bytes);
-        bytes.extend_from_slice(&texts.bytes);
-        pad(bytes);
+    if flags & WIDE > 0 {
+        pack([&wide[..]].into_iter(), bytes);
+    }
+    if flags & ROWS > 0 {
+        pack(pieces.iter().filter_map(|piece| piece.rows), bytes);
+    }
+    for (texts, flag) in [(ids, IDS), (ties, TIES)] {
+        if flags & flag > 0 {
+            pack([&texts.lengths[..]].into_iter(), bytes);
+            bytes.extend_from_slice(&texts.bytes);
+        }
     }
 }
 
@@ -304,66 +396,55 @@ impl Texts {
     }
 }
 
-fn append<T: ArrowNativeType>(bytes: &mut Vec<u8>, values: &[T]) {
-    bytes.extend_from_slice(values.to_byte_slice());
-}
-
-fn pad(bytes: &mut Vec<u8>) {
-    bytes.resize(bytes.len().next_multiple_of(ALIGNMENT), 0);
-}
-
-/// Reads a block from its beginning on.
+/// Reads a frame from its beginning on.
 struct Reader<'a> {
-    block: &'a Buffer,
+    frame: &'a [u8],
     at: usize,
 }
 
-impl Reader<'_> {
-    /// The next `n` values, and what pads them; none where the block ends before.
-    fn next<T: ArrowNativeType>(&mut self, n: usize) -> Option<ScalarBuffer<T>> {
-        let bytes = n.checked_mul(size_of::<T>())?;
-        let end = self.at.checked_add(bytes)?.checked_next_multiple_of(ALIGNMENT)?;
-        if end > self.block.len() {
-            return None;
-        }
-        let values = ScalarBuffer::new(self.block.slice_with_length(self.at, bytes), 0, n);
+impl<'a> Reader<'a> {
+    /// The next `n` bytes; none where the frame ends before.
+    fn bytes(&mut self, n: usize) -> Option<&'a [u8]> {
+        let bytes = self.frame.get(self.at..self.at.checked_add(n)?)?;
+        self.at += n;
+        Some(bytes)
+    }
+
+    fn column<T: Number>(&mut self, n: usize) -> Option<Vec<T>> {
+        let (values, end) = unpack(self.frame, self.at, n)?;
         self.at = end;
         Some(values)
     }
 
     fn strings(&mut self, n: usize, bytes: u64) -> Option<ByteList> {
-        let lengths = self.next::<u32>(n)?;
-        let bytes = self.next::<u8>(bytes as usize)?;
-        ByteList::from_lengths(&lengths, &bytes)
+        let lengths = self.column::<u32>(n)?;
+        ByteList::from_lengths(&lengths, self.bytes(usize::try_from(bytes).ok()?)?)
     }
 }
 
-fn decode(block: &Buffer) -> Option<Loaded> {
-    let mut reader = Reader { block, at: 0 };
-    let head = reader.next::<u64>(HEAD)?;
+/// The frame that `bytes` begin with, and how long it is; none where they end before.
+fn decode(bytes: &[u8]) -> Option<(Loaded, usize)> {
+    let mut reader = Reader { frame: bytes, at: 0 };
+    let head: Vec<u64> = reader.column(HEAD)?;
     let [stretches, n, flags, id_bytes, tie_bytes] = head[..] else { return None };
-    let (n, has) = (n as usize, |flag: u64| flags & flag > 0);
-    let stretches = reader.next::<u64>((stretches as usize).checked_mul(2)?)?;
-    let keys = reader.next(n)?;
-    let times = reader.next(n)?;
-    let starts = reader.next(if has(STARTS) { n } else { 0 })?;
-    let codes = match has(WIDE) {
-        true => LoadedCodes::Wide(reader.next(n)?),
-        false => LoadedCodes::Narrow(reader.next(n)?),
+    let has = |flag: u64| flags & flag > 0;
+    let (stretches, n) = (usize::try_from(stretches).ok()?, usize::try_from(n).ok()?);
+    let orders = reader.column::<u64>(stretches)?;
+    let lengths = reader.column::<u32>(stretches)?;
+    let loaded = Loaded {
+        stretches: orders.into_iter().zip(lengths).map(|(order, length)| (order, length as usize)).collect(),
+        keys: reader.column(n)?,
+        times: reader.column(n)?,
+        starts: if has(STARTS) { reader.column(n)? } else { Vec::new() },
+        codes: match has(WIDE) {
+            true => LoadedCodes::Wide(reader.column(n)?),
+            false => LoadedCodes::Narrow(reader.bytes(n)?.to_vec()),
+        },
+        rows: if has(ROWS) { Some(reader.column(n)?) } else { None },
+        ids: if has(IDS) { Some(reader.strings(n, id_bytes)?) } else { None },
+        ties: if has(TIES) { Some(reader.strings(n, tie_bytes)?) } else { None },
     };
-    let rows = reader.next(if has(ROWS) { n } else { 0 })?;
-    let ids = reader.strings(if has(IDS) { n } else { 0 }, id_bytes)?;
-    let ties = reader.strings(if has(TIES) { n } else { 0 }, tie_bytes)?;
-    Some(Loaded {
-        stretches: stretches.chunks_exact(2).map(|stretch| (stretch[0], stretch[1] as usize)).collect(),
-        keys,
-        times,
-        starts,
-        codes,
-        rows: has(ROWS).then_some(rows),
-        ids: has(IDS).then_some(ids),
-        ties: has(TIES).then_some(ties),
-    })
+    Some((loaded, reader.at))
 }
 
 impl Loaded {
@@ -407,6 +488,12 @@ mod tests {
     use crate::log::text::TextColumn;
 
     const ROWS: usize = 3000;
+
+    fn loaded(stored: &[Stored<'_>]) -> Vec<Loaded> {
+        let (mut loaded, mut space) = (Vec::new(), Vec::new());
+        stored.iter().for_each(|stored| stored.load(&mut space, &mut loaded).unwrap());
+        loaded
+    }
 
     /// What a piece says.
     fn told(piece: &Piece<'_>) -> String {
@@ -463,15 +550,18 @@ mod tests {
             let chunks = chunks(full, partitioning);
             let mut writer = AsideWriter::new(context.spill().unwrap(), &context).unwrap();
             // In two rounds.
-            writer.write_chunks(&chunks[..1], partitioning.count()).unwrap();
-            writer.write_chunks(&chunks[1..], partitioning.count()).unwrap();
-            let in_memory = Aside::in_memory(&chunks, partitioning.count(), &context).unwrap();
-            for aside in [writer.finish(), in_memory] {
+            writer.write_all(&[], &chunks[..1], partitioning.count()).unwrap();
+            writer.write_all(&[], &chunks[1..], partitioning.count()).unwrap();
+            let in_memory = |chunks| Aside::in_memory(chunks, partitioning.count(), &context).unwrap();
+            // In one, of what was held in two ways.
+            let mut other = AsideWriter::new(context.spill().unwrap(), &context).unwrap();
+            other.write_all(&[in_memory(&chunks[..2])], &chunks[2..], partitioning.count()).unwrap();
+            for aside in [writer.finish(), other.finish(), in_memory(&chunks)] {
                 for partition in 0..partitioning.count() {
                     let written: Vec<_> = pieces(&chunks, partition).map(|piece| told(&piece)).collect();
                     let stored = aside.stored(partition);
                     assert_eq!(stored.is_empty(), written.is_empty());
-                    let loaded: Vec<Loaded> = stored.iter().map(|stored| stored.load().unwrap()).collect();
+                    let loaded = loaded(&stored);
                     let read = loaded.iter().flat_map(Loaded::pieces).map(|piece| told(&piece));
                     assert_eq!(read.collect::<Vec<_>>(), written);
                 }
@@ -486,11 +576,12 @@ mod tests {
         let context = Context::from_json(&options.to_string()).unwrap();
         let chunks = chunks(true, Partitioning::for_rows(Some(1), false));
         let mut writer = AsideWriter::new(context.spill().unwrap(), &context).unwrap();
-        writer.write_chunks(&chunks, 1).unwrap();
+        let together = Aside::in_memory(&chunks[..1], 1, &context).unwrap();
+        writer.write_all(&[together], &chunks[1..], 1).unwrap();
         let aside = writer.finish();
         let most = aside.stored(0).iter().map(Stored::bytes_to_load).max().unwrap();
         assert!(aside.stored(0).len() > 5 && most < FEWEST_BLOCK_BYTES * 5 / 4, "{most}");
-        let loaded: Vec<Loaded> = aside.stored(0).iter().map(|stored| stored.load().unwrap()).collect();
+        let loaded = loaded(&aside.stored(0));
         let pieces: Vec<Piece<'_>> = loaded.iter().flat_map(Loaded::pieces).collect();
         let keys: Vec<u64> = pieces.iter().flat_map(|piece| piece.keys.iter().copied()).collect();
         assert_eq!(keys, chunks.iter().flat_map(|chunk| chunk.piece(0).keys.to_vec()).collect::<Vec<_>>());
@@ -506,9 +597,9 @@ mod tests {
         let chunks = chunks(true, partitioning);
         let mut bytes = Vec::new();
         encode(&[chunks[0].piece(0)], &mut bytes);
-        assert!(decode(&Buffer::from_slice_ref(&bytes)).is_some());
-        for end in (0..bytes.len()).step_by(ALIGNMENT) {
-            assert!(decode(&Buffer::from_slice_ref(&bytes[..end])).is_none(), "{end}");
+        assert!(decode(&bytes).is_some());
+        for end in 0..bytes.len() {
+            assert!(decode(&bytes[..end]).is_none(), "{end}");
         }
     }
 }

@@ -11,6 +11,7 @@ pub mod batch;
 pub mod grouped;
 pub mod layout;
 pub mod order;
+mod packed;
 pub mod partition;
 pub mod partitions;
 pub mod split;

@@ -102,7 +102,7 @@ impl<'a> Piece<'a> {
         self.keys.len() * (8 + 8 + code)
             + self.starts.len() * 8
             + self.rows.map_or(0, |rows| rows.len() * 4)
-            + texts.map(|texts| texts.size_bytes() + self.keys.len() * 4).sum::<usize>()
+            + texts.map(|texts| texts.size_bytes() + self.keys.len() * 8).sum::<usize>()
     }
 
     /// The rows in `range` alone.

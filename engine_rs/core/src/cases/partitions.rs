@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use crate::cases::aside::{Aside, Loaded, Stored};
+use crate::cases::aside::{Aside, Loaded, Stored, bytes_of};
 use crate::cases::batch::Fold;
 use crate::cases::partition::{Assembler, Chunk, Partitioning, Piece};
 use crate::cases::split::split;
@@ -31,6 +31,9 @@ pub struct Partitions<'a> {
 /// those put aside.
 pub const ASSEMBLED: u64 = 2;
 
+/// How many times as large as others a partition is that is very large.
+const LARGE_TIMES: u64 = 2;
+
 /// Above this many events, a thread gives back the space that a partition took.
 const LARGE_EVENTS: u64 = 1 << 20;
 
@@ -55,16 +58,16 @@ impl<'a> Partitions<'a> {
         self.partitioning.count()
     }
 
-    /// The partitions in the order in which they should be mined. Where memory is short the largest comes first: it wants most of
-    /// the memory while the measures do not yet, and threads end at about the same time.
+    /// The partitions in the order in which they should be mined. Where memory is short very large ones come first: they
+    /// want most of the memory while the measures do not yet. The others stay as they are: partitions with long cases
+    /// first would show the measures another kind of log than the one to come.
     pub fn order(&self) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.count()).collect();
         if self.memory_is_short {
-            order.sort_by_cached_key(|&partition| {
-                let held = self.chunks.iter().map(|chunk| chunk.piece(partition).size_bytes() as u64);
-                let on_disk = self.asides.iter().map(|aside| aside.bytes_on_disk(partition));
-                Reverse(held.chain(on_disk).sum::<u64>())
-            });
+            let bytes: Vec<u64> =
+                order.iter().map(|&partition| bytes_of(partition, &self.chunks, &self.asides)).collect();
+            let large = bytes.iter().sum::<u64>() / self.count() as u64 * LARGE_TIMES;
+            order.sort_by_key(|&partition| Reverse(Some(bytes[partition]).filter(|&bytes| bytes > large)));
         }
         order
     }
@@ -87,9 +90,10 @@ impl<'a> Partitions<'a> {
         fold: &mut impl Fold,
     ) -> Result<(u64, u64)> {
         let context = self.context;
-        let loaded: u64 = blocks.iter().map(Stored::bytes_to_load).sum();
+        let loaded: u64 = blocks.iter().map(Stored::loaded_bytes).sum();
+        let to_load = blocks.iter().map(Stored::bytes_to_load).max().unwrap_or(0);
         let assembled = (loaded + held.iter().map(|piece| piece.size_bytes() as u64).sum::<u64>()) * ASSEMBLED;
-        let mut turn = match context.reserve_in_turn(Step::Case, loaded + assembled) {
+        let mut turn = match context.reserve_in_turn(Step::Case, loaded + to_load + assembled) {
             Ok(turn) => turn,
             // What is held was too little to be put aside.
             Err(error) if error.kind() == ErrorKind::MemoryLimit && held.is_empty() => {
@@ -97,17 +101,17 @@ impl<'a> Partitions<'a> {
             }
             Err(error) => return Err(error),
         };
-        let mut read = Vec::with_capacity(blocks.len());
+        let (mut read, mut space) = (Vec::with_capacity(blocks.len()), Vec::new());
         for block in blocks {
             context.check_cancelled()?;
-            read.push(block.load()?);
+            block.load(&mut space, &mut read)?;
         }
         let mut pieces: Vec<Piece<'_>> = held.iter().copied().chain(read.iter().flat_map(Loaded::pieces)).collect();
         // Stable: what was cut from one chunk keeps its order.
         pieces.sort_by_key(|piece| piece.first_order);
         let events = assembler.gather(&pieces, context)?;
         drop(pieces);
-        drop(read);
+        drop((read, space));
         turn.shrink(assembled);
         context.advance(events);
         let cases = assembler.fold(self.ascending, context, fold)?;

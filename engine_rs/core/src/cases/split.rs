@@ -17,9 +17,6 @@ const HELD_SHARE: u64 = 32;
 const FEWEST_HELD_BYTES: u64 = 1 << 16;
 const MOST_HELD_BYTES: u64 = 1 << 28;
 
-/// How many times as many bytes a block takes as it has on disk: read, and with its texts made ready.
-const READ: u64 = 2;
-
 /// Splits the rows in `blocks`, of which a part should have `wanted_bytes` at most. Returns the parts, and how many they
 /// are; none where all rows have one hash: then they are of one case, but once in a very long time.
 ///
@@ -35,23 +32,26 @@ pub fn split<'a>(
 ) -> Result<Option<(Aside<'a>, usize)>> {
     let limit_bytes = context.memory().limit_bytes().unwrap_or(u64::MAX);
     let held_bytes = (limit_bytes / HELD_SHARE).clamp(FEWEST_HELD_BYTES, MOST_HELD_BYTES);
-    let largest = blocks.iter().map(Stored::bytes_to_load).max().unwrap_or(0);
+    let largest = blocks.iter().map(|block| block.loaded_bytes() + block.bytes_to_load()).max().unwrap_or(0);
     // What is held has grown by doubling; a block that is written is another copy.
-    let room = largest * READ + held_bytes * 2 + block_bytes(context);
+    let room = largest + held_bytes * 2 + block_bytes(context);
     let _turn = context.reserve_in_turn(Step::Partitions, room)?;
     // The bits in which hashes differ: those before them are the same in all.
     let (mut first, mut differ) = (None, 0);
+    let (mut space, mut loaded) = (Vec::new(), Vec::new());
     for block in blocks {
         context.check_cancelled()?;
-        for &key in block.load()?.keys() {
+        block.load(&mut space, &mut loaded)?;
+        for &key in loaded.iter().flat_map(Loaded::keys) {
             let hash = hash::of_key(key);
             differ |= hash ^ *first.get_or_insert(hash);
         }
+        loaded.clear();
     }
     if differ == 0 {
         return Ok(None);
     }
-    let bytes: u64 = blocks.iter().map(Stored::bytes_to_load).sum();
+    let bytes: u64 = blocks.iter().map(Stored::loaded_bytes).sum();
     let wanted = bytes.div_ceil(wanted_bytes.max(1)).next_power_of_two().trailing_zeros();
     let choice = Choice { skipped: differ.leading_zeros(), bits: (wanted + 1).clamp(FEWEST_BITS, MOST_BITS) };
     let mut writer = AsideWriter::new(spill, context)?;
@@ -60,7 +60,8 @@ pub fn split<'a>(
     let mut held = 0;
     for block in blocks {
         context.check_cancelled()?;
-        held += spread(&block.load()?, choice, &mut heaps);
+        block.load(&mut space, &mut loaded)?;
+        held += loaded.drain(..).map(|frame| spread(&frame, choice, &mut heaps)).sum::<u64>();
         if held > held_bytes {
             write(&mut heaps, &mut writer)?;
             held = 0;

@@ -178,11 +178,9 @@ fn partitions_are_split_again_until_their_parts_fit() {
             let context = context(threads, limit_bytes, dir.path());
             let result = shape.mined(&context).unwrap();
             assert!(tables(&result) == expected);
-            assert!(
-                written(&context) > shape.events * 17 * 3 / 2,
-                "{text_ids} {giant} {threads}: {}",
-                written(&context)
-            );
+            // Packed, a row takes some eight bytes: they were written more than once.
+            let written = written(&context);
+            assert!(written > shape.events * 12, "{text_ids} {giant} {threads}: {written}");
             drop(result);
             assert_clean(&context, dir.path());
         }
