@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use crate::cases::batch::{CaseBatch, Fold, Ids};
 use crate::cases::order::Orderer;
-use crate::cases::table::CaseTable;
+use crate::cases::table::{CaseTable, LOOK, Slot};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::hash;
@@ -363,14 +363,19 @@ impl Assembler {
         self.case_orders.clear();
         for piece in pieces {
             context.check_cancelled()?;
+            let mut seen = [Slot::default(); LOOK];
             for (i, &key) in piece.keys.iter().enumerate() {
+                if i % LOOK == 0 {
+                    seen = self.table.look(&piece.keys[i..]);
+                }
                 let known = self.case_keys.len() as u32;
-                let case = match &piece.ids {
-                    None => self.table.number(key, known, |_| true),
-                    Some(ids) => {
-                        let (id, case_ids) = (ids.get(i), &self.case_ids);
-                        self.table.number(key, known, |case| case_ids.get(case as usize) == id)
-                    }
+                let same = |case: u32| match &piece.ids {
+                    None => true,
+                    Some(ids) => self.case_ids.get(case as usize) == ids.get(i),
+                };
+                let case = match seen[i % LOOK].case(key) {
+                    Some(case) if same(case) => case,
+                    _ => self.table.number(key, known, same),
                 };
                 self.homes.push(case);
                 if case == known {

@@ -11,19 +11,44 @@ pub struct CaseTable {
 
 /// A key with its case's number plus one; 0 marks an empty slot.
 #[derive(Clone, Copy, Default)]
-struct Slot {
+pub struct Slot {
     key: u64,
     case: u32,
 }
 
+/// Keys that are looked for at once.
+pub const LOOK: usize = 16;
+
 const FEWEST: usize = 1024;
+
+impl Slot {
+    /// The number of the case with `key`, if it is this one's.
+    #[inline]
+    pub fn case(self, key: u64) -> Option<u32> {
+        if self.key == key { self.case.checked_sub(1) } else { None }
+    }
+}
 
 impl CaseTable {
     /// Forgets all cases.
     pub fn clear(&mut self) {
         self.slots.clear();
-        self.slots.resize(FEWEST.max(self.used.saturating_mul(3).next_power_of_two()), Slot::default());
+        // As many as the last ones had room in, and a few more.
+        let wanted = self.used.saturating_mul(2).saturating_add(self.used / 8);
+        self.slots.resize(FEWEST.max(wanted.next_power_of_two()), Slot::default());
         self.used = 0;
+    }
+
+    /// What the first places hold in which the cases with `keys` may be, for as many keys as a look is wide. The places are
+    /// read without waiting for each other; one that holds its key does so for good.
+    #[inline]
+    pub fn look(&self, keys: &[u64]) -> [Slot; LOOK] {
+        let mask = self.slots.len() - 1;
+        let mut seen = [Slot::default(); LOOK];
+        for (seen, &key) in seen.iter_mut().zip(keys) {
+            *seen = self.slots[hash::of_key(key) as usize & mask];
+        }
+        seen
     }
 
     /// The number of the case with `key` that is the `same`, or `new` for one that was not seen before.
@@ -79,6 +104,27 @@ mod tests {
                 assert_eq!(table.number(u64::from(case) * 7, u32::MAX - 1, |_| true), case, "{round}");
             }
         }
+    }
+
+    #[test]
+    fn a_look_tells_of_known_keys_only_what_is_so() {
+        let mut table = CaseTable::default();
+        table.clear();
+        let keys: Vec<u64> = (0..600).map(|case| case * 31).collect();
+        assert!(table.look(&keys).iter().zip(&keys).all(|(slot, &key)| slot.case(key).is_none()));
+        for (&key, case) in keys.iter().zip(0..) {
+            table.number(key, case, |_| true);
+        }
+        let mut known = 0;
+        for (first, keys) in (0..).step_by(LOOK).zip(keys.chunks(LOOK)) {
+            for ((slot, &key), case) in table.look(keys).iter().zip(keys).zip(first..) {
+                assert!(slot.case(key).is_none_or(|found| found == case), "{key}");
+                assert_eq!(slot.case(key + 1), None);
+                known += usize::from(slot.case(key).is_some());
+            }
+        }
+        // Most of them stand in their first place.
+        assert!(known > 400, "{known}");
     }
 
     #[test]
