@@ -379,7 +379,9 @@ impl Context {
             // Before the first rows are done with, they are at most a batch.
             let done = if progress.rows_done > 0 { progress.rows_done } else { self.batch_rows as u64 };
             let share = (progress.rows_total as f64 / done as f64).max(1.0);
-            (used as f64 * share * step.room()) as u64
+            // On disk, what tells where rows are grows with them, and shrinks as the limit grows.
+            let more = if step == Step::Partitions && self.spill.is_some() { share.sqrt() } else { share };
+            (used as f64 * more * step.room()) as u64
         })
     }
 
