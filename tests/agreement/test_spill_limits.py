@@ -82,7 +82,8 @@ def test_a_stream_that_does_not_say_how_long_it_is(tmp_path: Path) -> None:
     for threads in (1, 2):
         result = mined(threads=threads, memory_limit=4_000_000 * threads, spill_dir=tmp_path)
         assert said(result) == wanted
-        assert result.info["spilled_bytes"] > n_events * 17
+        # A packed row takes 3 bytes for the case, 3 for the second, 1 for the activity: all rows went to disk.
+        assert result.info["spilled_bytes"] > n_events * 7
         assert list(tmp_path.iterdir()) == []
 
 
