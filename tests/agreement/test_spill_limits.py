@@ -87,6 +87,58 @@ def test_a_stream_that_does_not_say_how_long_it_is(tmp_path: Path) -> None:
         assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("role", ["case", "order_by"])
+def test_texts_that_get_longer_than_the_first_rows_say(tmp_path: Path, role: str) -> None:
+    """What was thought to fit goes to disk when it does not: no limit fails where a smaller one is enough."""
+    rng = np.random.default_rng(7)
+    n_events, short = 30_000, 2_000
+    case = rng.integers(0, 5_000, n_events)
+    long_text = ["" if row < short else "x" * 1_000 for row in range(n_events)]
+    ids = [f"{number}{text}" for number, text in zip(case, long_text, strict=True)]
+    order = [f"{text}{row}" for row, text in enumerate(long_text)]
+    table = pa.table(
+        {
+            "case": ids if role == "case" else case,
+            "activity": pa.array(["a", "b", "c"]).take(pa.array(rng.integers(0, 3, n_events))),
+            "timestamp": pa.array(rng.integers(0, 1_000, n_events), pa.timestamp("us")),
+            "order": order if role == "order_by" else np.arange(n_events),
+        }
+    )
+    path, spill = tmp_path / "log.parquet", tmp_path / "spill"
+    spill.mkdir()
+    pq.write_table(table, path, row_group_size=short)
+    log = pycjm.scan(path, **ROLES, order_by="order")
+    wanted = said(log.mine(*ASKED, threads=1))
+    spilled = []
+    for megabytes in (12, 30, 50, 60, 70, 80, 90, 120, 200):
+        for threads in (1, 2):
+            result = log.mine(*ASKED, threads=threads, memory_limit=megabytes * 1_000_000, spill_dir=spill)
+            assert said(result) == wanted, (megabytes, threads)
+            spilled.append(result.info["spilled_bytes"] > 0)
+            assert list(spill.iterdir()) == []
+    assert spilled[0]
+    assert not spilled[-1]
+
+
+@pytest.mark.parametrize("distinct", [1, 5, 300])
+def test_gaps_that_repeat_take_little(tmp_path: Path, distinct: int) -> None:
+    """Equal gaps are kept as one with a number, long before they are many."""
+    rng = np.random.default_rng(8)
+    n_events = 1_500_000
+    table = pa.table(
+        {
+            "case": rng.integers(0, 50_000, n_events),
+            "activity": pa.array(["a", "b", "c", "d"]).take(pa.array(rng.integers(0, 4, n_events))),
+            "timestamp": pa.array(rng.integers(0, distinct, n_events) * 60, pa.timestamp("s")),
+        }
+    )
+    log = pycjm.scan(table, **ROLES)
+    wanted = said(log.mine("dfg", threads=1))
+    for threads in (1, 2):
+        result = log.mine("dfg", threads=threads, memory_limit=6_500_000, spill_dir=tmp_path)
+        assert said(result) == wanted
+
+
 OUT_OF_DISK = """
 import json, os, resource, sys
 import pycjm

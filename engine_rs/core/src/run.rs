@@ -14,7 +14,7 @@ use crate::cases::layout::{Keys, Layout, Summary, ascends, decide, has_duplicate
 use crate::cases::partition::{Assembler, Chunk, Partitioner, Partitioning};
 use crate::cases::partitions::{ASSEMBLED, Partitions};
 use crate::context::{Account, Context, LimitFrom, Phase, Step};
-use crate::error::{Error, Result, guarded};
+use crate::error::{Error, ErrorKind, Result, guarded};
 use crate::log::encode::{Encoded, Encoder};
 use crate::log::labels::Labels;
 use crate::log::normalise::{Normaliser, NullTally};
@@ -323,7 +323,7 @@ impl Run<'_> {
         summaries.sort_by_key(|summary| summary.seq);
         partitions.rows = summaries.iter().map(|summary| summary.rows).sum();
         partitions.ascending = ascends(&summaries);
-        let (fed, cases) = self.mine_partitions(&partitions, || self.new_folds())?;
+        let (fed, cases) = self.mine_partitions_somehow(&mut partitions, || self.new_folds())?;
         let (folds, collectors) = apart(fed);
         Ok(Folded { folds, collectors, layout: decide(&summaries, cases), partitions: Some(partitions) })
     }
@@ -345,6 +345,23 @@ impl Run<'_> {
             }
         };
         Ok(self.log.source().rows().is_none_or(|rows| rows.saturating_mul(row_bytes) > limit / CHUNKS_SHARE))
+    }
+
+    /// Folds the cases of all partitions, where there is no room for that beside rows that are held, once more with these
+    /// on disk. Returns the folds of all threads and the number of cases.
+    fn mine_partitions_somehow<'p, F: Fold>(
+        &'p self,
+        partitions: &mut Partitions<'p>,
+        fold: impl Fn() -> Result<F> + Sync,
+    ) -> Result<(Vec<F>, u64)> {
+        let spill = self.context.spill().filter(|_| partitions.are_held());
+        match (self.mine_partitions(partitions, &fold), spill) {
+            (Err(error), Some(spill)) if error.kind() == ErrorKind::MemoryLimit => {
+                self.timed(Phase::Partitioning.name(), || partitions.put_aside(spill))?;
+                self.mine_partitions(partitions, fold)
+            }
+            (outcome, _) => outcome,
+        }
     }
 
     /// Folds the cases of all partitions. Returns the folds of all threads and the number of cases.
@@ -382,7 +399,7 @@ impl Run<'_> {
 
     /// The gaps and durations of the log, by a second look at its rows where percentiles need one. Returns how many
     /// looks it took, too.
-    fn gaps(&self, folds: &mut [Folds<'_>], partitions: Option<Partitions<'_>>) -> Result<(Gaps<'_>, u32)> {
+    fn gaps<'p>(&'p self, folds: &mut [Folds<'_>], mut partitions: Option<Partitions<'p>>) -> Result<(Gaps<'p>, u32)> {
         let nothing = Asked::default();
         let (asked, unit) = (self.plan.dfg.as_ref().unwrap_or(&nothing), self.log.roles()?.types.unit);
         let about = dfg::About { asked, unit, negative: self.log.spec().negative };
@@ -409,8 +426,8 @@ impl Run<'_> {
             let edges = dfg::State::second(&gaps.edges.list, asked, about.negative, gaps_quota(self.context));
             Ok(SecondLook::new(edges, durations, self.context))
         };
-        let looks = match &partitions {
-            Some(partitions) => self.mine_partitions(partitions, look)?.0,
+        let looks = match &mut partitions {
+            Some(partitions) => self.mine_partitions_somehow(partitions, look)?.0,
             None => self.fold_grouped(&NullTally::default(), look, || Keys::unwanted(self.context))?.0,
         };
         drop(partitions);

@@ -2,12 +2,13 @@
 
 use std::cmp::Reverse;
 
-use crate::cases::aside::{Aside, Loaded, Stored, bytes_of};
+use crate::cases::aside::{Aside, AsideWriter, Loaded, Stored, bytes_of};
 use crate::cases::batch::Fold;
 use crate::cases::partition::{Assembler, Chunk, Partitioning, Piece};
 use crate::cases::split::split;
 use crate::context::{Account, Context, Step};
 use crate::error::{Error, ErrorKind, Result};
+use crate::spill::Spill;
 
 /// The rows of a log, put aside by partition.
 pub struct Partitions<'a> {
@@ -56,6 +57,29 @@ impl<'a> Partitions<'a> {
     /// How many partitions there are.
     pub fn count(&self) -> usize {
         self.partitioning.count()
+    }
+
+    /// Whether some rows are held in memory.
+    pub fn are_held(&self) -> bool {
+        !self.chunks.is_empty() || self.asides.iter().any(|aside| matches!(aside, Aside::Memory(_)))
+    }
+
+    /// Writes what is held to `spill`.
+    ///
+    /// # Errors
+    /// IO; CANCELLED; MEMORY_LIMIT.
+    pub fn put_aside(&mut self, spill: &'a Spill) -> Result<()> {
+        let mut writer = AsideWriter::new(spill, self.context)?;
+        writer.write_all(&self.asides, &self.chunks, self.partitioning.count())?;
+        self.chunks = Vec::new();
+        self.asides.retain(|aside| matches!(aside, Aside::Disk(..)));
+        self.asides.push(writer.finish());
+        self.accounts.clear();
+        self.memory_is_short = true;
+        let mut account = Account::new(self.context, Step::Partitions);
+        account.set(self.asides.iter().map(Aside::size_bytes).sum::<usize>() as u64)?;
+        self.accounts.push(account);
+        Ok(())
     }
 
     /// The partitions in the order in which they should be mined. Where memory is short very large ones come first: they

@@ -28,6 +28,9 @@ const FEW: f64 = 4.0;
 /// Above this many values, ones that are often the same are kept as one with a number.
 const MANY: usize = 1 << 15;
 
+/// So many values show whether that is likely for fewer: if less than three quarters of them are distinct.
+const SAMPLE: usize = 256;
+
 /// A range of values that are kept, both ends included: those whose [`key`] lies in it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Window {
@@ -133,8 +136,9 @@ impl Sieve {
         }
         self.windows = windows;
         self.fixed = true;
-        self.kept.append(other.kept);
         self.kept.retain(&self.windows);
+        other.kept.retain(&self.windows);
+        self.kept.append(other.kept);
     }
 
     /// The answer of all `parts` together, which have seen `n` values, at least one; or the whole sieve where it was missed.
@@ -248,7 +252,7 @@ impl Sieve {
         };
         self.windows = joined(cuts.iter().map(cut).chain(marks).collect());
         self.kept.retain(&self.windows);
-        self.next = GROWTH * self.kept.raw.len();
+        self.next = GROWTH * (self.kept.raw.len() + self.kept.piles.len());
     }
 }
 
@@ -366,20 +370,33 @@ impl Bag {
     fn retain(&mut self, windows: &[Window]) {
         let holds = |value: i64| windows.iter().any(|window| window.holds(value));
         self.piles.retain(|&(value, _)| holds(value));
-        self.raw.retain(|&value| holds(value));
+        // Each value is moved, and the place moves on where it stays: no branch that would be guessed wrong.
+        let mut kept = 0;
+        for at in 0..self.raw.len() {
+            let value = self.raw[at];
+            self.raw[kept] = value;
+            kept += usize::from(windows.iter().fold(false, |held, window| held | window.holds(value)));
+        }
+        self.raw.truncate(kept);
     }
 
     /// Piles up what is often the same, if that is much.
     fn settle(&mut self) {
         if !self.piles.is_empty() {
             self.pile_up();
-        } else if self.raw.len() >= MANY {
+        } else if self.raw.len() >= MANY || self.repeats() {
             self.raw.sort_unstable();
-            let changes = self.raw.windows(2).filter(|pair| pair[0] != pair[1]).count();
-            if changes < self.raw.len() / 4 {
+            if changes(&self.raw) < self.raw.len() / 4 {
                 self.pile_up();
             }
         }
+    }
+
+    /// Whether some of the values, spread over all, are often the same.
+    fn repeats(&self) -> bool {
+        let mut sample: Vec<i64> = self.raw.iter().step_by((self.raw.len() / SAMPLE).max(1)).copied().collect();
+        sample.sort_unstable();
+        changes(&sample) < sample.len() * 3 / 4
     }
 
     fn pile_up(&mut self) {
@@ -398,6 +415,11 @@ impl Bag {
             same
         });
     }
+}
+
+/// How often the next one of `sorted` values is another.
+fn changes(sorted: &[i64]) -> usize {
+    sorted.windows(2).filter(|pair| pair[0] != pair[1]).count()
 }
 
 #[cfg(test)]
@@ -456,11 +478,13 @@ mod tests {
     #[test]
     fn few_distinct_values_are_kept_as_piles() {
         let list = asked(&[50.0, 99.0]);
-        let values: Vec<i64> = random(1_000_000, 2).map(|x| (x % 3) as i64 * 60).collect();
-        let sieve = sifted(&values, 1000, &list);
-        assert!(sieve.size_bytes() < 4 * MANY * size_of::<i64>(), "{}", sieve.size_bytes());
-        let parts: Vec<&[i64]> = values.chunks(400_000).collect();
-        assert_eq!(looked_up(&parts, 1000, &list), (plain(&parts, &list), false));
+        for (distinct, most) in [(1, 4 * FIRST), (3, 4 * FIRST), (300, 8 * FIRST), (5000, 4 * MANY)] {
+            let values: Vec<i64> = random(1_000_000, 2).map(|x| (x % distinct) as i64 * 60).collect();
+            let sieve = sifted(&values, 1000, &list);
+            assert!(sieve.size_bytes() < most * size_of::<i64>(), "{distinct}: {}", sieve.size_bytes());
+            let parts: Vec<&[i64]> = values.chunks(400_000).collect();
+            assert_eq!(looked_up(&parts, 1000, &list), (plain(&parts, &list), false));
+        }
     }
 
     #[test]

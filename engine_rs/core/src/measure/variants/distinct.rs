@@ -229,11 +229,12 @@ fn merge(threads: Vec<Part>, keep: Keep) -> Result<MergedPart> {
     let mut merged: Option<Sequences> = None;
     let mut followers = Vec::with_capacity(threads.len());
     for mut part in threads {
-        part.finish(keep);
+        part.count(keep);
         match &mut merged {
             None => merged = Some(part.sequences),
             Some(merged) => {
                 let own = &part.sequences;
+                merged.make_room_for(own);
                 let numbers: Vec<u32> = (0..own.len() as u32).map(|number| merged.add(own, number)).collect();
                 merged.check_room()?;
                 part.followers.numbers.iter_mut().for_each(|number| *number = numbers[*number as usize]);
@@ -241,7 +242,8 @@ fn merge(threads: Vec<Part>, keep: Keep) -> Result<MergedPart> {
         }
         followers.push(part.followers);
     }
-    let sequences = merged.unwrap_or_default();
+    let mut sequences = merged.unwrap_or_default();
+    sequences.shrink();
     Ok(MergedPart { distinct: sequences.len(), sequences, followers })
 }
 

@@ -79,7 +79,8 @@ pub struct Part {
 const FEW_BYTES: usize = 16 * 1024;
 
 impl Part {
-    fn count(&mut self, keep: Keep) {
+    /// Counts what is left.
+    pub fn count(&mut self, keep: Keep) {
         let Part { sequences, followers } = self;
         let Followers { numbers, durations, cases } = followers;
         match (keep.durations, keep.cases) {
@@ -100,12 +101,6 @@ impl Part {
     pub fn read(bytes: &[u8]) -> Option<Part> {
         let (sequences, rest) = Sequences::read(bytes)?;
         Some(Part { sequences, followers: Followers::read(rest)? })
-    }
-
-    /// Counts what is left, and gives back the space that took.
-    pub fn finish(&mut self, keep: Keep) {
-        self.count(keep);
-        self.sequences.shrink();
     }
 
     fn size_bytes(&self) -> usize {

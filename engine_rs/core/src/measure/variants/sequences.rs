@@ -99,6 +99,14 @@ impl Sequences {
         (self.counted, self.uncounted) = (write, 0);
     }
 
+    /// Makes room to [`Sequences::add`] all of `other`, as if none of them were known.
+    pub fn make_room_for(&mut self, other: &Sequences) {
+        self.reserve(other.len());
+        self.records.reserve(other.counted);
+        self.offsets.reserve(other.len());
+        self.cases.reserve(other.len());
+    }
+
     /// Adds sequence `number` of `other`, and the cases that follow it; returns its number here. All must be counted.
     pub fn add(&mut self, other: &Sequences, number: u32) -> u32 {
         self.reserve(1);
