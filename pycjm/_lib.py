@@ -102,6 +102,13 @@ def new_context(**options: Any) -> Any:
     return ffi.gc(out[0], lib.cjm_context_free)
 
 
+def auto_memory_limit() -> int | None:
+    """What the memory limit "auto" comes to here, in bytes; None where the system does not tell."""
+    bytes_out = ffi.new("uint64_t *")
+    lib.cjm_context_memory_limit(new_context(memory_limit_bytes="auto"), bytes_out)
+    return int(bytes_out[0]) if bytes_out[0] < 2**64 - 1 else None
+
+
 def run_cancellable(
     context: Any,
     function: Any,

@@ -372,8 +372,8 @@ class EventLog:
         threads : int, optional
             None takes as many as the machine has. The file does not depend on it.
         memory_limit : int, optional
-            Bytes to be held, besides what reading the source takes; by default 4 GiB or half of the machine's memory,
-            whichever is less. A log that needs more is sorted in parts that are put aside.
+            Bytes to be held, besides what reading the source takes; by default 4 GiB or half of the machine's or
+            container's memory, whichever is less. A log that needs more is sorted in parts that are put aside.
         spill_dir : path, optional
             Where the parts are put aside; by default the system's directory for temporary files. They need about as
             much space as the log, and have no name in it.

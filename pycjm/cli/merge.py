@@ -22,7 +22,8 @@ MEASURES = ("overview", "activities", "dfg", "variants", "durations")
     "--memory",
     type=Memory(),
     metavar="SIZE",
-    help="The most to hold, like 4GiB; none: anything. States have to fit.  [default: half of the machine's]",
+    help="The most to hold, like 4GiB; none: anything. States have to fit.  [default: half of the machine's or"
+    " container's]",
 )
 @progress_options
 @output_options

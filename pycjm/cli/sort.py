@@ -24,7 +24,10 @@ from ._options import Size, output_options, progress_options, scan_arguments, so
 )
 @click.option("--threads", type=click.IntRange(min=1), help="[default: as many as the machine has]")
 @click.option(
-    "--memory", type=Size(), metavar="SIZE", help="The most to hold.  [default: 4GiB, or half of the machine's]"
+    "--memory",
+    type=Size(),
+    metavar="SIZE",
+    help="The most to hold.  [default: 4GiB, or half of the machine's or container's]",
 )
 @click.option(
     "--spill-dir", type=click.Path(), metavar="DIR", help="Where larger logs are put aside.  [default: as TMPDIR says]"

@@ -365,6 +365,16 @@ cjm_status cjm_context_new(const char *options_json,
                            struct cjm_error **err);
 
 /**
+ * Tells the memory limit that holds in this context: the one that was given, or what `"auto"` has come to.
+ *
+ * @param[in] context The context.
+ * @param[out] bytes_out The limit in bytes; `UINT64_MAX` where there is none.
+ * @return `CJM_OK`, or `CJM_INVALID_ARGUMENT` for a NULL.
+ * @since 0.1
+ */
+cjm_status cjm_context_memory_limit(const struct cjm_context *context, uint64_t *bytes_out);
+
+/**
  * Registers a case metric under the name by which plans refer to it.
  *
  * `function` and `user` have to stay valid until the context is freed. Refused while a run uses the context.

@@ -7,7 +7,7 @@ import os
 import tempfile
 from typing import TYPE_CHECKING, Any
 
-from .. import _machine, errors, export, file_source, measures, settings
+from .. import _lib, _machine, errors, export, file_source, measures, settings
 from . import order, parquet, rows, runs
 
 if TYPE_CHECKING:
@@ -164,5 +164,8 @@ def _truly_sorted_by(named: Roles, said: settings.Settings, schema: pa.Schema) -
 
 
 def _default_memory() -> int:
-    machine = _machine.memory_bytes()
-    return DEFAULT_MEMORY if machine is None else min(DEFAULT_MEMORY, machine // 2)
+    share = _lib.auto_memory_limit()
+    if share is None:
+        machine = _machine.memory_bytes()
+        share = DEFAULT_MEMORY if machine is None else machine // 2
+    return min(DEFAULT_MEMORY, share)

@@ -40,12 +40,15 @@ static void null_is_refused_and_nothing_is_written(void)
     struct ArrowArrayStream stream = {.private_data = UNTOUCHED};
     cjm_progress_t progress;
     cjm_progress_detail_t detail;
+    uint64_t bytes;
 
     EXPECT(CJM_INVALID_ARGUMENT, cjm_context_new(NULL, &new_one, &error));
     EXPECT(CJM_INVALID_ARGUMENT, cjm_context_new("{\"version\": 1}", NULL, &error));
     EXPECT(CJM_INVALID_ARGUMENT, cjm_context_add_case_metric(NULL, "m", NULL, NULL, &error));
     EXPECT(CJM_INVALID_ARGUMENT, cjm_context_add_case_metric(context, NULL, NULL, NULL, &error));
     EXPECT(CJM_INVALID_ARGUMENT, cjm_context_add_case_metric(context, "m", NULL, NULL, &error));
+    CHECK(cjm_context_memory_limit(NULL, &bytes) == CJM_INVALID_ARGUMENT);
+    CHECK(cjm_context_memory_limit(context, NULL) == CJM_INVALID_ARGUMENT);
     CHECK(cjm_cancel(NULL) == CJM_INVALID_ARGUMENT);
     CHECK(cjm_progress(NULL, &progress) == CJM_INVALID_ARGUMENT);
     CHECK(cjm_progress(context, NULL) == CJM_INVALID_ARGUMENT);
@@ -131,6 +134,28 @@ static void a_missing_file_is_io_with_its_path_and_errno(void)
     cjm_error_free(error);
 }
 
+static void the_memory_limit_is_told(void)
+{
+    const struct {
+        const char *options;
+        int known;
+        uint64_t bytes;
+    } cases[] = {
+        {"{\"version\": 1}", 1, UINT64_MAX},
+        {"{\"version\": 1, \"memory_limit_bytes\": 0}", 1, 0},
+        {"{\"version\": 1, \"memory_limit_bytes\": 123456789012}", 1, 123456789012},
+        {"{\"version\": 1, \"memory_limit_bytes\": \"auto\"}", 0, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        cjm_context *context = NULL;
+        uint64_t bytes = 7;
+        CHECK(cjm_context_new(cases[i].options, &context, NULL) == CJM_OK);
+        CHECK(cjm_context_memory_limit(context, &bytes) == CJM_OK);
+        CHECK(cases[i].known ? bytes == cases[i].bytes : bytes > 1000000);
+        cjm_context_free(context);
+    }
+}
+
 int main(void)
 {
     freeing_null_does_nothing();
@@ -138,6 +163,7 @@ int main(void)
     an_error_that_is_not_there_reads_as_none();
     null_is_refused_and_nothing_is_written();
     documents_with_mistakes_are_refused();
+    the_memory_limit_is_told();
     err_may_be_null_and_is_overwritten_only_on_failure();
     a_missing_file_is_io_with_its_path_and_errno();
     puts("ok");

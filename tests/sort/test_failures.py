@@ -21,8 +21,9 @@ import truth
 from click.testing import CliRunner, Result
 
 import pycjm
-from pycjm import errors
+from pycjm import _lib, errors
 from pycjm.cli import cli
+from pycjm.sorting import runs
 
 ROLES = {"case": "case", "activity": "activity", "timestamp": "timestamp"}
 
@@ -261,3 +262,27 @@ def _open_files(process: subprocess.Popen[str]) -> list[str]:
         with contextlib.suppress(OSError):
             found.append(os.readlink(f"{folder}/{name}"))
     return found
+
+
+@pytest.mark.parametrize(("auto", "budget"), [(300_000_000, 300_000_000), (2**50, 4 << 30), (None, None)])
+def test_the_memory_it_takes_by_default_is_what_a_run_would_take_or_4_gib(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, auto: int | None, budget: int | None
+) -> None:
+    """The engine knows containers; where it knows nothing, the machine's memory counts."""
+    taken = []
+    real = runs.Budget
+
+    def noted(memory: int) -> runs.Budget:
+        taken.append(memory)
+        return real(memory)
+
+    monkeypatch.setattr("pycjm._lib.auto_memory_limit", lambda: auto)
+    monkeypatch.setattr("pycjm._machine.memory_bytes", lambda: 5_000_000_000)
+    monkeypatch.setattr(runs, "Budget", noted)
+    pycjm.sample().sort(tmp_path / "sorted.parquet")
+    assert taken == [budget or 2_500_000_000]
+
+
+def test_the_engine_says_the_same_limit_as_a_run() -> None:
+    info = pycjm.sample().mine("overview").info
+    assert _lib.auto_memory_limit() == info["memory_limit_bytes"]

@@ -114,6 +114,22 @@ pub unsafe extern "C" fn cjm_context_new(
     unsafe { guard(err, body) }
 }
 
+/// Tells the memory limit that holds in this context: the one that was given, or what `"auto"` has come to.
+///
+/// @param[in] context The context.
+/// @param[out] bytes_out The limit in bytes; `UINT64_MAX` where there is none.
+/// @return `CJM_OK`, or `CJM_INVALID_ARGUMENT` for a NULL.
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cjm_context_memory_limit(context: *const cjm_context, bytes_out: *mut u64) -> cjm_status {
+    guard::status(|call| {
+        // SAFETY: each pointer is NULL or what the header asks for.
+        let (context, out) = unsafe { (call.peek(context, "context")?, call.out(bytes_out, "bytes_out")?) };
+        out.write(context.context.memory().limit_bytes().unwrap_or(u64::MAX));
+        Ok(())
+    })
+}
+
 /// Registers a case metric under the name by which plans refer to it.
 ///
 /// `function` and `user` have to stay valid until the context is freed. Refused while a run uses the context.
