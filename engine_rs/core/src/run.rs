@@ -323,7 +323,7 @@ impl Run<'_> {
         summaries.sort_by_key(|summary| summary.seq);
         partitions.rows = summaries.iter().map(|summary| summary.rows).sum();
         partitions.ascending = ascends(&summaries);
-        let (fed, cases) = self.mine_partitions_somehow(&mut partitions, || self.new_folds())?;
+        let (fed, cases) = self.mine_partitions_making_room(&mut partitions, || self.new_folds())?;
         let (folds, collectors) = apart(fed);
         Ok(Folded { folds, collectors, layout: decide(&summaries, cases), partitions: Some(partitions) })
     }
@@ -349,7 +349,7 @@ impl Run<'_> {
 
     /// Folds the cases of all partitions, where there is no room for that beside rows that are held, once more with these
     /// on disk. Returns the folds of all threads and the number of cases.
-    fn mine_partitions_somehow<'p, F: Fold>(
+    fn mine_partitions_making_room<'p, F: Fold>(
         &'p self,
         partitions: &mut Partitions<'p>,
         fold: impl Fn() -> Result<F> + Sync,
@@ -357,7 +357,10 @@ impl Run<'_> {
         let spill = self.context.spill().filter(|_| partitions.are_held());
         match (self.mine_partitions(partitions, &fold), spill) {
             (Err(error), Some(spill)) if error.kind() == ErrorKind::MemoryLimit => {
-                self.timed(Phase::Partitioning.name(), || partitions.put_aside(spill))?;
+                self.timed(Phase::Partitioning.name(), || {
+                    self.context.enter(Phase::Partitioning, 0);
+                    partitions.put_aside(spill)
+                })?;
                 self.mine_partitions(partitions, fold)
             }
             (outcome, _) => outcome,
@@ -427,7 +430,7 @@ impl Run<'_> {
             Ok(SecondLook::new(edges, durations, self.context))
         };
         let looks = match &mut partitions {
-            Some(partitions) => self.mine_partitions_somehow(partitions, look)?.0,
+            Some(partitions) => self.mine_partitions_making_room(partitions, look)?.0,
             None => self.fold_grouped(&NullTally::default(), look, || Keys::unwanted(self.context))?.0,
         };
         drop(partitions);
