@@ -119,22 +119,7 @@ pub fn decide(summaries: &[Summary], cases: u64) -> Layout {
 
 /// Where each run of rows of one case begins. Returns whether the times in every run ascend.
 pub fn run_starts(batch: &Encoded<'_>, starts: &mut Vec<u32>) -> bool {
-    starts.clear();
-    if batch.keys.is_empty() {
-        return true;
-    }
-    // Every row is written down, and kept if it differs: no branch that could be guessed wrong.
-    starts.resize(batch.keys.len(), 0);
-    let mut runs = 1;
-    let mut descends = false;
-    let pairs = batch.keys.windows(2).zip(batch.times.windows(2));
-    for (i, (keys, times)) in pairs.enumerate() {
-        let differs = keys[0] != keys[1];
-        starts[runs] = i as u32 + 1;
-        runs += usize::from(differs);
-        descends |= !differs & (times[1] < times[0]);
-    }
-    starts.truncate(runs);
+    let ascends = cjm_lanes::runs::run_starts(batch.keys, batch.times, starts);
     if let Some(ids) = batch.ids {
         // Different texts have different hashes but once in a very long time.
         let equal = |&(i, pair): &(usize, &[u64])| pair[0] == pair[1] && ids.value(i) != ids.value(i + 1);
@@ -145,7 +130,7 @@ pub fn run_starts(batch: &Encoded<'_>, starts: &mut Vec<u32>) -> bool {
             starts.sort_unstable();
         }
     }
-    !descends
+    ascends
 }
 
 /// Whether the first rows look as if cases lie together: no case comes back, and runs are longer than single rows.

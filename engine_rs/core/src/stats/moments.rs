@@ -4,6 +4,7 @@
 //! (256 bits) and rounded to a float once (Chan, Golub and LeVeque 1983 discuss why the float form of this loses digits).
 
 use arrow_buffer::i256;
+use cjm_lanes::sums::{FURTHEST, MOST, Sums, sums};
 
 /// Exact moments of a set of `i64`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,16 +64,10 @@ impl Moments {
 
     /// Adds many values.
     pub fn extend(&mut self, values: &[i64]) {
-        for block in values.chunks(1 << 16) {
-            let (mut sum, mut squares, mut low, mut high) = (0i64, 0u128, i64::MAX, i64::MIN);
-            for &x in block {
-                sum = sum.wrapping_add(x);
-                squares = squares.wrapping_add((i128::from(x) * i128::from(x)) as u128);
-                low = low.min(x);
-                high = high.max(x);
-            }
-            // 2^16 values below 2^46 sum up to 62 bits, and their squares to 108. All others are added one by one.
-            if low >= -(1 << 46) && high <= 1 << 46 {
+        for block in values.chunks(MOST) {
+            let Sums { sum, squares, low, high } = sums(block);
+            // Sums of values that lie further from zero would not fit.
+            if low >= -FURTHEST && high <= FURTHEST {
                 self.n += block.len() as u64;
                 self.sum += i128::from(sum);
                 self.add_squares(squares);

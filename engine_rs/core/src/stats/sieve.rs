@@ -9,6 +9,8 @@
 
 use std::cmp::Reverse;
 
+use cjm_lanes::sift::{self, Window, sift};
+
 use crate::stats::quantile::{Percentile, ranks};
 use crate::stats::ranks::select;
 
@@ -31,30 +33,6 @@ const MANY: usize = 1 << 15;
 /// So many values show whether that is likely for fewer: if less than three quarters of them are distinct.
 const SAMPLE: usize = 256;
 
-/// A range of values that are kept, both ends included: those whose [`key`] lies in it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Window {
-    low: f32,
-    high: f32,
-    /// Values below `low`.
-    below: u64,
-}
-
-impl Window {
-    const ALL: Window = Window { low: f32::NEG_INFINITY, high: f32::INFINITY, below: 0 };
-
-    #[inline]
-    fn holds(&self, value: i64) -> bool {
-        self.low <= key(value) && key(value) <= self.high
-    }
-}
-
-/// What values are compared with windows by: rounded, which keeps their order, so that more are compared at once.
-#[inline]
-fn key(value: i64) -> f32 {
-    value as f32
-}
-
 /// What is known of a set of values, a few of them kept.
 #[derive(Clone, Debug, Default)]
 pub struct Sieve {
@@ -62,7 +40,7 @@ pub struct Sieve {
     kept: Bag,
     /// Whether only values in windows are kept: not so at first.
     sifts: bool,
-    /// Ascending, apart from each other.
+    /// Ranges of values that are kept: ascending, apart from each other.
     windows: Vec<Window>,
     /// Windows of a second look stay as they are.
     fixed: bool,
@@ -73,15 +51,13 @@ pub struct Sieve {
 impl Sieve {
     /// A sieve for a second look at the set of `first`, which missed some of the ranks of the percentiles asked for.
     pub fn second(first: &Sieve, asked: &[Percentile]) -> Sieve {
-        let mut windows = first.windows.clone();
-        let inside = first.inside();
-        for rank in ranks(asked, first.seen) {
-            if first.place(rank, &inside).is_none() {
-                windows.push(first.space_around(rank));
-            }
-        }
-        windows.iter_mut().for_each(|window| window.below = 0);
-        Sieve { sifts: true, fixed: true, windows: joined(windows), ..Sieve::default() }
+        let missed = ranks(asked, first.seen).into_iter().filter(|&rank| first.place(rank).is_none());
+        let spaces = missed.map(|rank| first.space_around(rank));
+        let mut windows: Vec<Window> = first.windows.iter().map(|window| empty(window.low, window.high)).collect();
+        windows.extend(spaces);
+        windows.sort_unstable_by_key(|window| (window.low, window.high));
+        windows.dedup_by(|next, last| joins(&mut last.high, next.low, next.high));
+        Sieve { sifts: true, fixed: true, windows, ..Sieve::default() }
     }
 
     /// A sieve that keeps nothing.
@@ -101,43 +77,49 @@ impl Sieve {
 
     /// Takes in values of which the percentiles `asked` are wanted: the same ones at every call.
     pub fn take(&mut self, values: &[i64], asked: &[Percentile]) {
-        self.seen += values.len() as u64;
-        if self.sifts {
-            sift(values, &mut self.windows, &mut self.kept.raw);
-        } else {
-            self.kept.raw.extend_from_slice(values);
-        }
+        self.see(values);
         if !self.fixed && self.kept.raw.len() >= self.next.max(FIRST) {
             self.narrow(asked);
         }
     }
 
-    /// Adds what another sieve for the same percentiles has seen of a disjoint set.
-    pub fn merge(&mut self, mut other: Sieve, asked: &[Percentile]) {
+    fn see(&mut self, values: &[i64]) {
+        self.seen += values.len() as u64;
+        match self.sifts {
+            true => sift(values, &mut self.windows, &mut self.kept.raw),
+            false => self.kept.raw.extend_from_slice(values),
+        }
+    }
+
+    /// Adds what another sieve for the same percentiles has seen of a disjoint set. The windows are not narrowed any more.
+    pub fn merge(&mut self, mut other: Sieve) {
         if !self.sifts {
             std::mem::swap(self, &mut other);
         }
         if !other.sifts {
             // It has all its values.
-            self.take(&other.kept.raw, asked);
+            self.see(&other.kept.raw);
             return;
         }
-        self.seen += other.seen;
         // What both have kept is a rank's value if the rank is in it; below it, values were counted or are still there.
-        let mut windows = Vec::new();
-        for one in &self.windows {
-            for two in &other.windows {
+        let (mut own, mut others) = (Vec::new(), Vec::new());
+        for (one_at, one) in self.windows.iter().enumerate() {
+            for (two_at, two) in other.windows.iter().enumerate() {
                 let (low, high) = (one.low.max(two.low), one.high.min(two.high));
                 if low <= high {
-                    let below = self.below(one, low) + other.below(two, low);
-                    windows.push(Window { low, high, below });
+                    own.push(Cut { low, high, of: one_at });
+                    others.push(Cut { low, high, of: two_at });
                 }
             }
         }
-        self.windows = windows;
+        self.cut(&own);
+        other.cut(&others);
+        self.seen += other.seen;
+        for (window, more) in self.windows.iter_mut().zip(&other.windows) {
+            window.below += more.below;
+            window.inside += more.inside;
+        }
         self.fixed = true;
-        self.kept.retain(&self.windows);
-        other.kept.retain(&self.windows);
         self.kept.append(other.kept);
     }
 
@@ -155,7 +137,7 @@ impl Sieve {
         parts.sort_unstable_by_key(|part| Reverse(part.kept.raw.len()));
         let mut parts = parts.into_iter();
         let mut whole = parts.next().unwrap_or_default();
-        parts.for_each(|part| whole.merge(part, asked));
+        parts.for_each(|part| whole.merge(part));
         // An answer about other values than were counted would be wrong without a sign of it.
         let found = if whole.seen == n { whole.answer(asked) } else { None };
         found.ok_or_else(|| Box::new(whole))
@@ -164,52 +146,47 @@ impl Sieve {
     /// The values at the neighbouring ranks of every percentile (R type 7), ascending by rank, with the ranks; none where
     /// one of them was missed.
     pub fn answer(&mut self, asked: &[Percentile]) -> Option<Vec<(u64, i64)>> {
-        let (ranks, inside) = (ranks(asked, self.seen), self.inside());
-        let places = ranks.iter().map(|&rank| self.place(rank, &inside)).collect::<Option<Vec<usize>>>()?;
+        let ranks = ranks(asked, self.seen);
+        let places = ranks.iter().map(|&rank| self.place(rank)).collect::<Option<Vec<usize>>>()?;
         let found = self.kept.at(&places);
         Some(ranks.into_iter().zip(found).collect())
     }
 
-    /// Values below `low`, which lies in `window`.
-    fn below(&self, window: &Window, low: f32) -> u64 {
-        window.below + self.kept.count(window.low, low)
-    }
-
-    /// Values kept in each window.
-    fn inside(&self) -> Vec<u64> {
-        self.windows.iter().map(|window| self.kept.count_to(window.low, window.high)).collect()
-    }
-
     /// How many of the kept values lie below the value at `rank` of all, if that is one of them.
-    fn place(&self, rank: u64, inside: &[u64]) -> Option<usize> {
+    fn place(&self, rank: u64) -> Option<usize> {
         if !self.sifts {
             return Some(rank as usize);
         }
         let mut before = 0;
-        for (window, inside) in self.windows.iter().zip(inside) {
-            if (window.below..window.below + inside).contains(&rank) {
+        for window in &self.windows {
+            if (window.below..window.below + window.inside).contains(&rank) {
                 return Some((before + rank - window.below) as usize);
             }
-            before += inside;
+            before += window.inside;
         }
         None
     }
 
+    /// The window above the value at `rank`, which lies in none of them: how many of them are below it.
+    fn window_above(&self, rank: u64) -> usize {
+        self.windows.partition_point(|window| window.below <= rank)
+    }
+
     /// Between which windows the value at `rank` lies, if it is in none of them.
     fn space_around(&self, rank: u64) -> Window {
-        let after = self.windows.iter().position(|window| window.below > rank).unwrap_or(self.windows.len());
-        let low = after.checked_sub(1).map_or(f32::NEG_INFINITY, |before| self.windows[before].high.next_up());
-        let high = self.windows.get(after).map_or(f32::INFINITY, |window| window.low.next_down());
-        Window { low, high, below: 0 }
+        let after = self.window_above(rank);
+        let low = after.checked_sub(1).map_or(i64::MIN, |before| self.windows[before].high.saturating_add(1));
+        let high = self.windows.get(after).map_or(i64::MAX, |window| window.low.saturating_sub(1));
+        empty(low, high)
     }
 
     /// What is left of the window next to a rank that has left all windows: its end, which tells where to look for the
     /// rank the second time.
-    fn mark(&self, rank: u64) -> Option<Window> {
-        let after = self.windows.iter().position(|window| window.below > rank).unwrap_or(self.windows.len());
-        match after.checked_sub(1).map(|before| &self.windows[before]) {
-            Some(below) => Some(Window { low: below.high, below: self.below(below, below.high), ..*below }),
-            None => self.windows.first().map(|above| Window { high: above.low, ..*above }),
+    fn mark(&self, rank: u64) -> Option<Cut> {
+        let after = self.window_above(rank);
+        match after.checked_sub(1) {
+            Some(of) => Some(Cut { low: self.windows[of].high, high: self.windows[of].high, of }),
+            None => self.windows.first().map(|above| Cut { low: above.low, high: above.low, of: 0 }),
         }
     }
 
@@ -218,42 +195,77 @@ impl Sieve {
     fn narrow(&mut self, asked: &[Percentile]) {
         if !self.sifts {
             self.sifts = true;
-            self.windows.push(Window::ALL);
+            self.windows.push(Window { inside: self.seen, ..empty(i64::MIN, i64::MAX) });
         }
         self.kept.settle();
-        let inside = self.inside();
-        // Places of the ends of new windows among the kept values, with the end of the old window where they lie outside.
-        let (mut cuts, mut places) = (Vec::new(), Vec::new());
-        let mut marks = Vec::new();
+        // Places of the ends of new windows among the kept values; none where an end of the old window stays.
+        let (mut ends, mut places, mut cuts) = (Vec::new(), Vec::new(), Vec::new());
         for (from, to) in spans(asked, self.seen) {
-            let (mut before, found) = (0, cuts.len());
-            for (window, inside) in self.windows.iter().zip(&inside) {
-                let end = window.below + inside;
+            let (mut before, found) = (0, ends.len());
+            for (of, window) in self.windows.iter().enumerate() {
+                let end = window.below + window.inside;
                 if from < end && to >= window.below {
                     let place = |rank: u64| (before + rank - window.below) as usize;
                     let low = (from > window.below).then(|| place(from));
                     let high = (to + 1 < end).then(|| place(to));
                     places.extend([low, high].into_iter().flatten());
-                    cuts.push((*window, low, high));
+                    ends.push((of, low, high));
                 }
-                before += inside;
+                before += window.inside;
             }
-            if cuts.len() == found {
-                marks.extend(self.mark(from));
+            if ends.len() == found {
+                cuts.extend(self.mark(from));
             }
         }
         places.sort_unstable();
         places.dedup();
         let values = self.kept.at(&places);
-        let value = |place: usize| places.binary_search(&place).map_or(0.0, |at| key(values[at]));
-        let cut = |&(window, low, high): &(Window, Option<usize>, Option<usize>)| {
-            let (low, high) = (low.map_or(window.low, value), high.map_or(window.high, value));
-            Window { low, high, below: self.below(&window, low) }
-        };
-        self.windows = joined(cuts.iter().map(cut).chain(marks).collect());
-        self.kept.retain(&self.windows);
+        let value = |place: usize| places.binary_search(&place).map_or(0, |at| values[at]);
+        cuts.extend(ends.iter().map(|&(of, low, high)| Cut {
+            low: low.map_or(self.windows[of].low, value),
+            high: high.map_or(self.windows[of].high, value),
+            of,
+        }));
+        cuts.sort_unstable_by_key(|cut| (cut.low, cut.high));
+        cuts.dedup_by(|next, last| joins(&mut last.high, next.low, next.high));
+        self.cut(&cuts);
         self.next = GROWTH * (self.kept.raw.len() + self.kept.piles.len());
+        // At once what is filled before the next time, and not step by step.
+        self.kept.raw.reserve_exact(self.next.saturating_sub(self.kept.raw.len()));
     }
+
+    /// Sets windows that lie inside of the present ones: ascending and apart.
+    fn cut(&mut self, cuts: &[Cut]) {
+        let mut windows: Vec<Window> = cuts.iter().map(|cut| empty(cut.low, cut.high)).collect();
+        self.kept.retain(&mut windows);
+        // Of the kept values, those of the windows before were counted below the old window, too.
+        let (mut before, mut next) = (0, 0);
+        for (window, cut) in windows.iter_mut().zip(cuts) {
+            before += self.windows[next..cut.of].iter().map(|window| window.inside).sum::<u64>();
+            next = cut.of;
+            window.below += self.windows[next].below - before;
+        }
+        self.windows = windows;
+    }
+}
+
+/// A part of window number `of`.
+struct Cut {
+    low: i64,
+    high: i64,
+    of: usize,
+}
+
+/// A window that has seen nothing.
+fn empty(low: i64, high: i64) -> Window {
+    Window { low, high, below: 0, inside: 0 }
+}
+
+/// Whether a range from `low` to `high` joins the one before it, which then reaches as far.
+fn joins(last_high: &mut i64, low: i64, high: i64) -> bool {
+    let joins = low <= *last_high;
+    *last_high = if joins { high.max(*last_high) } else { *last_high };
+    joins
 }
 
 /// The ranks between which percentiles may come to lie, of `n` values seen by now; ascending and apart. The first and the
@@ -275,42 +287,6 @@ fn spans(asked: &[Percentile], n: u64) -> Vec<(u64, u64)> {
     spans
 }
 
-/// Windows in ascending order, those that touch as one.
-fn joined(mut windows: Vec<Window>) -> Vec<Window> {
-    windows.sort_unstable_by(|a, b| a.low.total_cmp(&b.low).then(a.high.total_cmp(&b.high)));
-    windows.dedup_by(|next, last| {
-        let joins = next.low <= last.high;
-        last.high = if joins { last.high.max(next.high) } else { last.high };
-        joins
-    });
-    windows
-}
-
-/// Counts the values below each window and keeps those inside.
-fn sift(values: &[i64], windows: &mut [Window], kept: &mut Vec<i64>) {
-    const CHUNK: usize = 64;
-    for values in values.chunks(CHUNK) {
-        // What is no value compares with nothing. No loop has a branch in it, and all but the last have no order.
-        let (mut keys, mut inside) = ([f32::NAN; CHUNK], [0u32; CHUNK]);
-        keys.iter_mut().zip(values).for_each(|(to, &value)| *to = key(value));
-        for window in &mut *windows {
-            let mut above = 0;
-            for (&key, inside) in keys.iter().zip(&mut inside) {
-                let from_low = u32::from(key >= window.low);
-                above += from_low;
-                *inside |= from_low & u32::from(key <= window.high);
-            }
-            window.below += values.len() as u64 - u64::from(above);
-        }
-        let (mut some, mut found) = ([0i64; CHUNK], 0);
-        for (&value, &inside) in values.iter().zip(&inside) {
-            some[found % CHUNK] = value;
-            found += inside as usize;
-        }
-        kept.extend_from_slice(&some[..found]);
-    }
-}
-
 /// Values in no order, and values with how often they are there.
 #[derive(Clone, Debug, Default)]
 struct Bag {
@@ -322,21 +298,6 @@ struct Bag {
 impl Bag {
     fn size_bytes(&self) -> usize {
         self.raw.capacity() * size_of::<i64>() + self.piles.capacity() * size_of::<(i64, u64)>()
-    }
-
-    /// Values from `low` to before `end`.
-    fn count(&self, low: f32, end: f32) -> u64 {
-        self.number(|value| key(value) >= low && key(value) < end)
-    }
-
-    /// Values from `low` to `high`.
-    fn count_to(&self, low: f32, high: f32) -> u64 {
-        self.number(|value| key(value) >= low && key(value) <= high)
-    }
-
-    fn number(&self, counts: impl Fn(i64) -> bool) -> u64 {
-        let raw: u64 = self.raw.iter().map(|&value| u64::from(counts(value))).sum();
-        raw + self.piles.iter().filter(|pile| counts(pile.0)).map(|pile| pile.1).sum::<u64>()
     }
 
     /// The values at `places` (ascending, distinct) of all in order.
@@ -367,17 +328,19 @@ impl Bag {
         }
     }
 
-    fn retain(&mut self, windows: &[Window]) {
-        let holds = |value: i64| windows.iter().any(|window| window.holds(value));
-        self.piles.retain(|&(value, _)| holds(value));
-        // Each value is moved, and the place moves on where it stays: no branch that would be guessed wrong.
-        let mut kept = 0;
-        for at in 0..self.raw.len() {
-            let value = self.raw[at];
-            self.raw[kept] = value;
-            kept += usize::from(windows.iter().fold(false, |held, window| held | window.holds(value)));
-        }
-        self.raw.truncate(kept);
+    /// Keeps what lies in one of `windows`, which count what is below and inside of them.
+    fn retain(&mut self, windows: &mut [Window]) {
+        sift::retain(&mut self.raw, windows);
+        self.piles.retain(|&(value, count)| {
+            let mut held = false;
+            for window in &mut *windows {
+                let inside = (window.low..=window.high).contains(&value);
+                window.below += if value < window.low { count } else { 0 };
+                window.inside += if inside { count } else { 0 };
+                held |= inside;
+            }
+            held
+        });
     }
 
     /// Piles up what is often the same, if that is much.
@@ -444,7 +407,7 @@ mod tests {
             for (i, part) in parts.iter().enumerate() {
                 let mut sieve = start();
                 part.chunks(block).for_each(|values| sieve.take(values, asked));
-                if i == 0 { whole = sieve } else { whole.merge(sieve, asked) }
+                if i == 0 { whole = sieve } else { whole.merge(sieve) }
             }
             whole
         };

@@ -73,6 +73,18 @@ impl EdgeTable {
         firsts().for_each(|at| numbers[at] = 0);
     }
 
+    /// Whether [`EdgeTable::find_dense`] may be used.
+    pub fn is_dense(&self) -> bool {
+        self.stride > 0
+    }
+
+    /// The number, counted from 1, of the edge; 0 if it was not seen before. The table must be dense, with room for the
+    /// codes.
+    #[inline]
+    pub fn find_dense(&self, source: u32, target: u32) -> usize {
+        self.dense[source as usize * self.stride + target as usize] as usize
+    }
+
     /// The number of the edge, a new one if it was not seen before. Codes must be below what room was made for.
     #[inline]
     pub fn number(&mut self, source: u32, target: u32) -> usize {

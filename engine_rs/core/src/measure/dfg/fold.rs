@@ -158,6 +158,13 @@ impl State {
         let codes = &batch.codes[from..to];
         let firsts = || batch.offsets[..batch.cases()].iter().map(|&at| at as usize - from);
         let gathers = self.asked.is_some() && self.table.pairs().len() > MAX_BINS;
+        if !gathers && batch.starts.is_none() && self.asked.is_some() {
+            self.table.make_room(codes.iter().max().map_or(0, |&code| code as usize + 1));
+            if self.table.is_dense() {
+                self.fold_plain(batch);
+                return Ok(());
+            }
+        }
         if gathers {
             self.numbers.clear();
             self.numbers.resize(codes.len(), 1);
@@ -194,6 +201,41 @@ impl State {
         Ok(())
     }
 
+    /// Puts the gaps of a batch in the bins of their edges, where there is nothing else to do: found, taken and put away
+    /// one by one, which nearly all logs allow.
+    fn fold_plain(&mut self, batch: &CaseBatch<'_>) {
+        self.make_bins();
+        for i in 0..batch.cases() {
+            self.case += 1;
+            let events = batch.events(i);
+            let pairs = batch.codes[events.clone()].windows(2).zip(batch.times[events].windows(2));
+            for (codes, times) in pairs {
+                let number = match self.table.find_dense(codes[0], codes[1]) {
+                    0 => self.meet(codes[0], codes[1]),
+                    known => known,
+                };
+                let slot = &mut self.slots[number];
+                let filled = slot.filled();
+                *slot = slot.with(self.case);
+                self.bins[number][filled % BIN] = times[1].wrapping_sub(times[0]);
+                if filled + 1 == BIN {
+                    let asked = self.asked.as_deref().unwrap_or(&[]);
+                    self.kept_bytes += empty(slot, &self.bins[number], &mut self.edges, number, asked);
+                }
+            }
+        }
+    }
+
+    /// The number, counted from 1, of an edge that was not seen before.
+    #[cold]
+    #[inline(never)]
+    fn meet(&mut self, source: u32, target: u32) -> usize {
+        let number = self.table.number(source, target);
+        self.make_edges();
+        self.make_bins();
+        number + 1
+    }
+
     /// Makes room for what is known of every edge.
     fn make_edges(&mut self) {
         let Some(asked) = &self.asked else { return };
@@ -224,9 +266,7 @@ impl State {
 
     /// Puts the gaps of the batch in the bins of their edges.
     fn fill_bins(&mut self) {
-        // Number 0 is the first event of a case, which has no gap: its bin is filled in vain, so that there is no branch.
-        self.slots.resize(self.edges.len() + 1, Slot::default());
-        self.bins.resize(self.edges.len() + 1, [0; BIN]);
+        self.make_bins();
         let State { numbers, gaps, slots, bins, edges, asked, kept_bytes, .. } = self;
         let asked = asked.as_deref().unwrap_or(&[]);
         let mut case = self.case;
@@ -240,6 +280,13 @@ impl State {
                 *kept_bytes += empty(slot, &bins[number], edges, number, asked);
             }
         }
+    }
+
+    /// A bin for every edge. Number 0 is the first event of a case, which has no gap: its bin is filled in vain, so that
+    /// there is no branch.
+    fn make_bins(&mut self) {
+        self.slots.resize(self.edges.len() + 1, Slot::default());
+        self.bins.resize(self.edges.len() + 1, [0; BIN]);
     }
 
     fn empty_bins(&mut self) {

@@ -26,6 +26,9 @@ impl Default for State {
     }
 }
 
+/// Pairs of times looked at together for ties.
+const LOOK: usize = 64;
+
 impl State {
     /// Takes in some cases.
     ///
@@ -60,18 +63,22 @@ impl State {
         let from = batch.offsets[0] as usize;
         let (mut case, mut last_tied) = (0, usize::MAX);
         let times = &batch.times[from..batch.offsets[batch.cases()] as usize];
-        for (i, pair) in times.windows(2).enumerate() {
-            if pair[0] != pair[1] {
+        for at in (0..times.len()).step_by(LOOK) {
+            let some = &times[at..times.len().min(at + LOOK + 1)];
+            // Most of the time there are none: many pairs are compared at once to see that.
+            if !some.windows(2).fold(false, |any, pair| any | (pair[0] == pair[1])) {
                 continue;
             }
-            let second = from + i + 1;
-            while batch.offsets[case + 1] as usize <= second {
-                case += 1;
-            }
-            if batch.offsets[case] as usize != second {
-                self.tied_pairs += 1;
-                self.cases_with_ties += u64::from(last_tied != case);
-                last_tied = case;
+            for (i, _) in some.windows(2).enumerate().filter(|(_, pair)| pair[0] == pair[1]) {
+                let second = from + at + i + 1;
+                while batch.offsets[case + 1] as usize <= second {
+                    case += 1;
+                }
+                if batch.offsets[case] as usize != second {
+                    self.tied_pairs += 1;
+                    self.cases_with_ties += u64::from(last_tied != case);
+                    last_tied = case;
+                }
             }
         }
     }
