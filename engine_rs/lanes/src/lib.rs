@@ -8,6 +8,8 @@
 //! This is the engine's only unsafe code outside its C ABI: calls of functions whose processor features were just
 //! detected, and loads and stores whose bounds stand beside them.
 
+pub mod bits;
+pub mod pairs;
 pub mod runs;
 pub mod sift;
 pub mod sums;

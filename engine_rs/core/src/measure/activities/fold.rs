@@ -1,6 +1,7 @@
 //! Counters per activity.
 
-use super::bits::BitCounters;
+use cjm_lanes::bits::count_bits;
+
 use crate::cases::batch::CaseBatch;
 
 /// The counters of one activity.
@@ -37,8 +38,11 @@ struct Narrow {
     events: [[u64; WIDTH]; 2],
     starts: [u64; WIDTH],
     ends: [u64; WIDTH],
-    cases: BitCounters,
-    rework: BitCounters,
+    cases: [u64; WIDTH],
+    rework: [u64; WIDTH],
+    /// Of each case of a batch, the activities that were seen in it, and those that were seen again.
+    seen: Vec<u64>,
+    again: Vec<u64>,
 }
 
 const WIDTH: usize = 64;
@@ -50,8 +54,10 @@ impl Default for Narrow {
             events: [none; 2],
             starts: none,
             ends: none,
-            cases: BitCounters::default(),
-            rework: BitCounters::default(),
+            cases: none,
+            rework: none,
+            seen: Vec::new(),
+            again: Vec::new(),
         }
     }
 }
@@ -59,30 +65,35 @@ impl Default for Narrow {
 impl Narrow {
     fn count_events(&mut self, codes: &[u32]) {
         let [even, odd] = &mut self.events;
-        let mut pairs = codes.chunks_exact(2);
-        for pair in &mut pairs {
+        let (pairs, rest) = codes.as_chunks::<2>();
+        for pair in pairs {
             even[pair[0] as usize % WIDTH] += 1;
             odd[pair[1] as usize % WIDTH] += 1;
         }
-        pairs.remainder().iter().for_each(|&code| even[code as usize % WIDTH] += 1);
+        rest.iter().for_each(|&code| even[code as usize % WIDTH] += 1);
     }
 
     fn fold(&mut self, batch: &CaseBatch<'_>) {
+        let Narrow { starts, ends, cases, rework, seen, again, .. } = self;
+        seen.clear();
+        again.clear();
         for i in 0..batch.cases() {
             let codes = &batch.codes[batch.events(i)];
-            let (mut seen, mut again) = (0u64, 0u64);
+            let (mut once, mut twice) = (0u64, 0u64);
             for &code in codes {
                 let bit = 1 << (code % WIDTH as u32);
-                again |= seen & bit;
-                seen |= bit;
+                twice |= once & bit;
+                once |= bit;
             }
-            self.cases.add(seen);
-            self.rework.add(again);
+            seen.push(once);
+            again.push(twice);
             if let (Some(&first), Some(&last)) = (codes.first(), codes.last()) {
-                self.starts[first as usize % WIDTH] += 1;
-                self.ends[last as usize % WIDTH] += 1;
+                starts[first as usize % WIDTH] += 1;
+                ends[last as usize % WIDTH] += 1;
             }
         }
+        count_bits(seen, cases);
+        count_bits(again, rework);
     }
 }
 
@@ -96,19 +107,20 @@ impl State {
     pub fn fold(&mut self, batch: &CaseBatch<'_>) {
         let (from, to) = (batch.offsets[0] as usize, batch.offsets[batch.cases()] as usize);
         let codes = &batch.codes[from..to];
-        let highest = codes.iter().max().map_or(0, |&code| code as usize + 1);
-        if highest <= WIDTH {
+        if codes.iter().fold(0, |all, &code| all | code) < WIDTH as u32 {
             let narrow = self.narrow.get_or_insert_default();
             narrow.fold(batch);
             if !self.without_events {
                 narrow.count_events(codes);
             }
         } else {
-            self.fold_wide(batch, highest);
+            self.fold_wide(batch);
         }
     }
 
-    fn fold_wide(&mut self, batch: &CaseBatch<'_>, highest: usize) {
+    fn fold_wide(&mut self, batch: &CaseBatch<'_>) {
+        let events = batch.events(0).start..batch.events(batch.cases() - 1).end;
+        let highest = batch.codes[events].iter().max().map_or(0, |&code| code as usize + 1);
         if highest > self.counts.len() {
             self.counts.resize(highest, Counts::default());
         }
@@ -165,13 +177,12 @@ impl State {
 
     /// The counters by activity code; as many as the highest code asks for, or more.
     pub fn take_counts(&mut self) -> Vec<Counts> {
-        if let Some(mut narrow) = self.narrow.take() {
+        if let Some(narrow) = self.narrow.take() {
             self.counts.resize(self.counts.len().max(WIDTH), Counts::default());
-            let (cases, rework) = (*narrow.cases.totals(), *narrow.rework.totals());
             for (code, counts) in self.counts.iter_mut().take(WIDTH).enumerate() {
                 let events = narrow.events[0][code] + narrow.events[1][code];
                 let (starts, ends) = (narrow.starts[code], narrow.ends[code]);
-                let (cases, rework_cases) = (cases[code], rework[code]);
+                let (cases, rework_cases) = (narrow.cases[code], narrow.rework[code]);
                 counts.add(&Counts { events, cases, starts, ends, rework_cases, seen: 0 });
             }
         }
@@ -214,7 +225,7 @@ mod tests {
         };
         let mut state = State::default();
         if wide {
-            state.fold_wide(&batch, WIDTH)
+            state.fold_wide(&batch)
         } else {
             state.fold(&batch)
         }

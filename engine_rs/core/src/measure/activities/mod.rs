@@ -7,7 +7,6 @@
 //! Cost: O(events). Up to 64 activities a case is two words of bits (seen, seen again), counted for all activities at
 //! once; beyond, each event touches one counter line of its activity.
 
-mod bits;
 mod fold;
 mod table;
 

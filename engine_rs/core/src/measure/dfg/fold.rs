@@ -159,7 +159,7 @@ impl State {
         let firsts = || batch.offsets[..batch.cases()].iter().map(|&at| at as usize - from);
         let gathers = self.asked.is_some() && self.table.pairs().len() > MAX_BINS;
         if !gathers && batch.starts.is_none() && self.asked.is_some() {
-            self.table.make_room(codes.iter().max().map_or(0, |&code| code as usize + 1));
+            self.table.make_room(codes.iter().fold(0, |all, &code| all | code) as usize + 1);
             if self.table.is_dense() {
                 self.fold_plain(batch);
                 return Ok(());
@@ -208,32 +208,44 @@ impl State {
         for i in 0..batch.cases() {
             self.case += 1;
             let events = batch.events(i);
-            let pairs = batch.codes[events.clone()].windows(2).zip(batch.times[events].windows(2));
-            for (codes, times) in pairs {
-                let number = match self.table.find_dense(codes[0], codes[1]) {
-                    0 => self.meet(codes[0], codes[1]),
-                    known => known,
-                };
-                let slot = &mut self.slots[number];
-                let filled = slot.filled();
-                *slot = slot.with(self.case);
-                self.bins[number][filled % BIN] = times[1].wrapping_sub(times[0]);
-                if filled + 1 == BIN {
-                    let asked = self.asked.as_deref().unwrap_or(&[]);
-                    self.kept_bytes += empty(slot, &self.bins[number], &mut self.edges, number, asked);
-                }
+            let (codes, times) = (&batch.codes[events.clone()], &batch.times[events]);
+            let mut done = self.fill(codes, times);
+            while done + 1 < codes.len() {
+                self.meet(codes[done], codes[done + 1]);
+                done += self.fill(&codes[done..], &times[done..]);
             }
         }
     }
 
-    /// The number, counted from 1, of an edge that was not seen before.
+    /// Puts the gaps of a case in the bins of their edges, until one of these was not seen before; returns how many gaps
+    /// that were.
+    #[inline(always)]
+    fn fill(&mut self, codes: &[u32], times: &[i64]) -> usize {
+        let State { table, slots, bins, edges, asked, kept_bytes, case, .. } = self;
+        let (mut done, case) = (0, *case);
+        for (codes, times) in codes.windows(2).zip(times.windows(2)) {
+            let number = table.find_dense(codes[0], codes[1]);
+            if number == 0 {
+                break;
+            }
+            let (slot, bin) = (&mut slots[number], &mut bins[number]);
+            let filled = slot.filled();
+            bin[filled % BIN] = times[1].wrapping_sub(times[0]);
+            *slot = slot.with(case);
+            if filled + 1 == BIN {
+                *kept_bytes += empty(slot, bin, edges, number, asked.as_deref().unwrap_or(&[]));
+            }
+            done += 1;
+        }
+        done
+    }
+
+    /// Gives an edge that was not seen before a number and a bin.
     #[cold]
-    #[inline(never)]
-    fn meet(&mut self, source: u32, target: u32) -> usize {
-        let number = self.table.number(source, target);
+    fn meet(&mut self, source: u32, target: u32) {
+        self.table.number(source, target);
         self.make_edges();
         self.make_bins();
-        number + 1
     }
 
     /// Makes room for what is known of every edge.

@@ -1,5 +1,7 @@
 //! Counts of events, cases and ties, and the first and last time.
 
+use cjm_lanes::pairs::any_equal;
+
 use crate::cases::batch::CaseBatch;
 use crate::error::{Error, Result};
 
@@ -27,7 +29,7 @@ impl Default for State {
 }
 
 /// Pairs of times looked at together for ties.
-const LOOK: usize = 64;
+const LOOK: usize = 256;
 
 impl State {
     /// Takes in some cases.
@@ -66,7 +68,7 @@ impl State {
         for at in (0..times.len()).step_by(LOOK) {
             let some = &times[at..times.len().min(at + LOOK + 1)];
             // Most of the time there are none: many pairs are compared at once to see that.
-            if !some.windows(2).fold(false, |any, pair| any | (pair[0] == pair[1])) {
+            if !any_equal(some) {
                 continue;
             }
             for (i, _) in some.windows(2).enumerate().filter(|(_, pair)| pair[0] == pair[1]) {
