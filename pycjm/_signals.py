@@ -33,6 +33,11 @@ def end_at_once() -> None:
             signal.signal(number, _end)
 
 
+def is_ours() -> bool:
+    """Whether the process is the program's own, and has loaded nothing yet that takes long."""
+    return signal.getsignal(signal.SIGINT) is _end
+
+
 def clean_up(*modules: str) -> None:
     """From now on they raise :class:`Terminated`, for whoever has something to clean up.
 
@@ -43,7 +48,7 @@ def clean_up(*modules: str) -> None:
     *modules : str
         What the work needs, and takes long to load: loaded now, so that no import swallows an exception later.
     """
-    if signal.getsignal(signal.SIGINT) is _end:
+    if is_ours():
         for module in modules:
             importlib.import_module(module)
     for name in _NAMES:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .. import _signals
+from . import _loading
 from ._options import output_options, progress_options, run_arguments, run_options, scan_arguments, source_options
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def command(as_json: bool, quiet: bool, **given: Any) -> None:
 
     Rows with a null in a role are counted, not refused. Where the roles cannot be told, only the columns are shown.
     """
-    _signals.clean_up("pyarrow")
+    _loading.load(given["backend"])
     import pycjm
 
     from . import _failure, _output

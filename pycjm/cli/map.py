@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from .. import _signals
+from . import _loading
 from ._options import output_options, progress_options, run_arguments, run_options, scan_arguments, source_options
 
 
@@ -38,7 +38,7 @@ def command(
     pycjm map log.parquet | dot -Tsvg > map.svg
     pycjm map log.parquet --format mermaid --metric p50_s
     """
-    _signals.clean_up("pyarrow")
+    _loading.load(given["backend"])
     import pycjm
 
     from . import _output

@@ -7,8 +7,7 @@ from typing import Any
 
 import click
 
-from .. import _signals
-from . import _tables
+from . import _loading, _tables
 from ._options import Memory, output_options, progress_options
 
 MEASURES = ("overview", "activities", "dfg", "variants", "durations")
@@ -52,7 +51,7 @@ def command(
     pycjm mine february.parquet --state february.arrow
     pycjm merge january.arrow february.arrow --out result --state both.arrow
     """
-    _signals.clean_up("pyarrow")
+    _loading.load()
     import pycjm
 
     from . import _output

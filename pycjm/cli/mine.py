@@ -7,8 +7,7 @@ from typing import Any
 
 import click
 
-from .. import _signals
-from . import _tables
+from . import _loading, _tables
 from ._options import output_options, progress_options, run_arguments, run_options, scan_arguments, source_options
 
 MEASURES = ("overview", "activities", "dfg", "variants", "durations", "cases")
@@ -51,7 +50,7 @@ def command(
     pycjm mine log.parquet --measure variants --top 20 --out result --format csv
     pycjm mine log.parquet --measure dfg --percentile 50 --approx 0.01
     """
-    _signals.clean_up("pyarrow")
+    _loading.load(given["backend"])
     import pycjm
 
     from . import _output
