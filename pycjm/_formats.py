@@ -284,7 +284,9 @@ def _moments(column: pa.Array) -> pa.Array:
     if kind.unit == "ns":
         return texts  # 64 bits of nanoseconds do not leave the years of four digits
     ticks, per_second = column.cast(pa.int64()), _PER_SECOND[kind.unit]
-    is_far = pc.or_(pc.less(ticks, _YEAR_0 * per_second), pc.greater_equal(ticks, _YEAR_10000 * per_second))
+    # As Arrow's own scalars: for plain numbers pyarrow loads pandas, to see whether they are its.
+    first, end = (pa.scalar(year * per_second, pa.int64()) for year in (_YEAR_0, _YEAR_10000))
+    is_far = pc.or_(pc.less(ticks, first), pc.greater_equal(ticks, end))
     is_far = is_far.fill_null(False)
     if not pc.any(is_far, min_count=0).as_py():
         return texts
