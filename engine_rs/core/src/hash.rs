@@ -23,6 +23,17 @@ pub fn of_key(key: u64) -> u64 {
     folded.wrapping_mul(SEED)
 }
 
+/// Hash of two words: any of its bits may choose a part or a place in a table.
+#[inline]
+pub fn of_pair(low: u64, high: u64) -> u64 {
+    let fold = |a: u64, b: u64| {
+        let product = u128::from(a) * u128::from(b);
+        product as u64 ^ (product >> 64) as u64
+    };
+    // The first product mixes the words, the second one spreads what they have in common over all bits.
+    fold(fold(low ^ SEED, high ^ 0xd6e8_feb8_6659_fd93), SEED)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -33,5 +44,24 @@ mod tests {
         (0..64_000u64).for_each(|key| counts[(of_key(key) >> 58) as usize] += 1);
         assert!(counts.iter().all(|&count| (700..1300).contains(&count)), "{counts:?}");
         assert_ne!(of_bytes(b"a"), of_bytes(b"b"));
+    }
+
+    #[test]
+    fn pairs_spread_over_low_and_high_bits_whichever_word_differs() {
+        for word in 0..3 {
+            let (mut low, mut high) = ([0u32; 64], [0u32; 64]);
+            for i in 0..64_000u64 {
+                let hash = match word {
+                    0 => of_pair(i, 7 << 56),
+                    1 => of_pair(7, i << 40),
+                    _ => of_pair(i << 48, 0),
+                };
+                low[(hash & 63) as usize] += 1;
+                high[(hash >> 32 & 63) as usize] += 1;
+            }
+            for counts in [low, high] {
+                assert!(counts.iter().all(|&count| (700..1300).contains(&count)), "{word}: {counts:?}");
+            }
+        }
     }
 }

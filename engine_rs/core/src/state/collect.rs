@@ -183,7 +183,7 @@ fn variants_of(states: Vec<variants::State<'_>>, places: &[u32], context: &Conte
     let mut paths = Paths::default();
     variants::each_part(states, context, |sequences, followers| {
         context.check_cancelled()?;
-        let mut gathered = Gathered::new(&sequences.cases, |_| true);
+        let mut gathered = Gathered::new(sequences.all_cases(), |_| true);
         followers.for_each(|followers| gathered.take(followers));
         for (number, own) in gathered.each_mut() {
             own.sort_unstable();

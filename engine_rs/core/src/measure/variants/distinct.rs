@@ -131,7 +131,7 @@ impl Merged {
     /// Cases that follow variant `number`.
     pub fn cases_of(&self, number: u32) -> u64 {
         let (part, own) = self.place(number);
-        self.parts[part].sequences.cases[own as usize]
+        self.parts[part].sequences.cases(own)
     }
 
     /// The sequence of variant `number`, as written by `write_codes`.
@@ -142,7 +142,7 @@ impl Merged {
 
     /// Cases by variant number.
     pub fn all_cases(&self) -> impl Iterator<Item = u64> + '_ {
-        self.parts.iter().flat_map(|part| part.sequences.cases.iter().copied())
+        self.parts.iter().flat_map(|part| part.sequences.all_cases())
     }
 
     /// Into how many parts variants are split.
@@ -224,25 +224,20 @@ fn most_bytes(states: &[State<'_>], wanted: Wanted<'_>) -> u64 {
     sequences.map(most).sum()
 }
 
-/// One part of all threads as one list. The first thread's numbers stay, the others' are looked up.
-fn merge(threads: Vec<Part>, keep: Keep) -> Result<MergedPart> {
-    let mut merged: Option<Sequences> = None;
+/// One part of all threads as one list. The numbers of the largest one stay, the others' are looked up.
+fn merge(mut threads: Vec<Part>, keep: Keep) -> Result<MergedPart> {
+    threads.iter_mut().for_each(|part| part.count(keep));
+    let largest = (0..threads.len()).max_by_key(|&thread| threads[thread].sequences.len()).unwrap_or(0);
+    let mut sequences = threads.get_mut(largest).map(|part| std::mem::take(&mut part.sequences)).unwrap_or_default();
     let mut followers = Vec::with_capacity(threads.len());
-    for mut part in threads {
-        part.count(keep);
-        match &mut merged {
-            None => merged = Some(part.sequences),
-            Some(merged) => {
-                let own = &part.sequences;
-                merged.make_room_for(own);
-                let numbers: Vec<u32> = (0..own.len() as u32).map(|number| merged.add(own, number)).collect();
-                merged.check_room()?;
-                part.followers.numbers.iter_mut().for_each(|number| *number = numbers[*number as usize]);
-            }
+    for (thread, mut part) in threads.into_iter().enumerate() {
+        if thread != largest {
+            let numbers = sequences.add_all(&part.sequences);
+            sequences.check_room()?;
+            part.followers.numbers.iter_mut().for_each(|number| *number = numbers[*number as usize]);
         }
         followers.push(part.followers);
     }
-    let mut sequences = merged.unwrap_or_default();
     sequences.shrink();
     Ok(MergedPart { distinct: sequences.len(), sequences, followers })
 }
@@ -256,7 +251,7 @@ fn first(part: MergedPart, top: Option<u64>, label_order: &[u32]) -> MergedPart 
     let MergedPart { sequences, followers, distinct } = part;
     let mut numbers: Vec<u32> = (0..sequences.len() as u32).collect();
     if wanted > 0 {
-        let cases = |number: u32| sequences.cases[number as usize];
+        let cases = |number: u32| sequences.cases(number);
         numbers.select_nth_unstable_by(wanted - 1, |&a, &b| {
             let labels = || by_labels(sequences.get(a), sequences.get(b), label_order);
             cases(b).cmp(&cases(a)).then_with(labels)

@@ -4,11 +4,12 @@
 //! a case needs. So a case only appends its sequence to the part its hash belongs to. A part is counted when it has
 //! grown as large as what is counted of it, and at the end: its table fits the cache while that lasts.
 
-use super::sequences::{Follower, PADDING, Sequences, write_codes};
+use super::codes::write_codes;
+use super::key::{KEY, SHORT};
+use super::sequences::{Sequences, hashed};
 use crate::cases::batch::CaseBatch;
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::hash;
 use crate::spill::{Block, Spill, SpillFile};
 
 /// Parts of the range of hashes.
@@ -69,31 +70,18 @@ impl Followers {
 /// What one thread has seen of one part.
 #[derive(Default)]
 pub struct Part {
-    /// Counted, but for the last ones.
+    /// Distinct ones.
     pub sequences: Sequences,
-    /// The cases that were counted.
+    /// The cases that follow them.
     pub followers: Followers,
 }
-
-/// A part with less than this to count is left alone.
-const FEW_BYTES: usize = 16 * 1024;
 
 impl Part {
     /// Counts what is left.
     pub fn count(&mut self, keep: Keep) {
-        let Part { sequences, followers } = self;
-        let Followers { numbers, durations, cases } = followers;
-        match (keep.durations, keep.cases) {
-            (false, false) => sequences.count(|_, _| ()),
-            (true, false) => sequences.count(|Follower { duration, .. }, number| {
-                numbers.push(number);
-                durations.push(duration);
-            }),
-            (with_durations, _) => sequences.count(|Follower { duration, case }, number| {
-                numbers.push(number);
-                cases.push(case);
-                durations.extend(with_durations.then_some(duration));
-            }),
+        self.sequences.count(&mut self.followers.numbers);
+        if keep == Keep::default() {
+            self.followers.numbers.clear();
         }
     }
 
@@ -157,13 +145,14 @@ pub struct State<'a> {
     pub aside: Option<Aside<'a>>,
     bytes: Vec<u8>,
     ends: Vec<usize>,
+    durations: Vec<i64>,
 }
 
 impl<'a> State<'a> {
     /// A state that remembers of each case what `keep` says.
     pub fn new(keep: Keep, aside: Option<Aside<'a>>) -> State<'a> {
         let parts = (0..PARTS).map(|_| Part::default()).collect();
-        State { parts, cases: 0, keep, aside, bytes: Vec::new(), ends: Vec::new() }
+        State { parts, cases: 0, keep, aside, bytes: Vec::new(), ends: Vec::new(), durations: Vec::new() }
     }
 
     /// Whether anything was put aside.
@@ -193,8 +182,8 @@ impl<'a> State<'a> {
         let Some(file) = &mut aside.file else { return Ok(()) };
         for part in &mut self.parts {
             aside.context.check_cancelled()?;
-            part.count(self.keep);
             bytes.clear();
+            part.count(self.keep);
             part.sequences.write(&mut bytes);
             part.followers.write(&mut bytes);
             blocks.push(file.write(&bytes)?);
@@ -218,18 +207,26 @@ impl<'a> State<'a> {
         if u32::try_from(self.bytes.len()).is_err() {
             return Err(Error::unsupported("a batch of cases with sequences beyond 4 GiB"));
         }
-        let mut from = 0;
-        for (case, &end) in self.ends.iter().enumerate() {
-            let hash = hash::of_bytes(&self.bytes[from..end]);
-            let duration = if self.keep.durations { batch.duration(case) } else { 0 };
+        let (mut from, mut case) = (0, first);
+        for (&end, &duration) in self.ends.iter().zip(&self.durations) {
+            let (key, hash) = hashed(&self.bytes, from, end);
             let part = &mut self.parts[part_of(hash)];
-            let follower = Follower { case: first.wrapping_add(case as u32), duration };
-            part.sequences.push(hash, &self.bytes, from, end, follower);
-            if part.sequences.is_full(FEW_BYTES) {
+            match end - from <= SHORT {
+                true => part.sequences.push(key),
+                false => part.sequences.push_long(&self.bytes[from..end]),
+            }
+            part.followers.numbers.push(hash as u32);
+            if self.keep.durations {
+                part.followers.durations.push(duration);
+            }
+            if self.keep.cases {
+                part.followers.cases.push(case);
+            }
+            if part.sequences.is_full() {
                 part.count(self.keep);
                 part.sequences.check_room()?;
             }
-            from = end;
+            (from, case) = (end, case.wrapping_add(1));
         }
         self.cases += batch.cases() as u64;
         self.make_room()
@@ -241,6 +238,11 @@ impl<'a> State<'a> {
         let codes = &batch.codes[from..to];
         self.bytes.clear();
         self.ends.clear();
+        self.durations.clear();
+        match self.keep.durations {
+            true => self.durations.extend((0..batch.cases()).map(|case| batch.duration(case))),
+            false => self.durations.resize(batch.cases(), 0),
+        }
         if codes.iter().fold(0, |all, &code| all | code) < 0x80 {
             // A code is a byte: the bytes lie as the codes do.
             self.bytes.extend(codes.iter().map(|&code| code as u8));
@@ -251,7 +253,7 @@ impl<'a> State<'a> {
                 self.ends.push(self.bytes.len());
             }
         }
-        self.bytes.extend_from_slice(&[0; PADDING]);
+        self.bytes.extend_from_slice(&[0; KEY]);
     }
 
     /// Bytes held.

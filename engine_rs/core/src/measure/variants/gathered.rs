@@ -14,10 +14,10 @@ pub struct Gathered {
 const NOWHERE: usize = usize::MAX;
 
 impl Gathered {
-    /// Room for the durations of the variants that are wanted; variant i has `cases[i]`.
-    pub fn new(cases: &[u64], wanted: impl Fn(u32) -> bool) -> Gathered {
+    /// Room for the durations of the variants that are wanted; variant i has the i-th of `cases`.
+    pub fn new(cases: impl ExactSizeIterator<Item = u64>, wanted: impl Fn(u32) -> bool) -> Gathered {
         let (mut variants, mut cursors, mut total) = (Vec::new(), vec![NOWHERE; cases.len()], 0);
-        for ((cursor, &cases), number) in cursors.iter_mut().zip(cases).zip(0..) {
+        for ((cursor, cases), number) in cursors.iter_mut().zip(cases).zip(0..) {
             if wanted(number) {
                 variants.push((number, total));
                 *cursor = total;

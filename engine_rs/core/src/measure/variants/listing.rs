@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arrow_array::{RecordBatch, RecordBatchReader};
 use arrow_schema::{ArrowError, SchemaRef};
 
+use super::codes::read_codes;
 use super::distinct::{Whole, firsts, whole};
 use super::fold::{Aside, Keep, PARTS, State};
 use super::gathered::Gathered;
 use super::runs::{Form, Merging, Runs};
-use super::sequences::read_codes;
 use super::table::{Builder, RowBytes, Shown};
 use crate::context::{Context, Reserved, Step};
 use crate::error::{Error, Result};
@@ -174,14 +174,14 @@ fn write(
         places.push(&bytes);
     }
     let mut order: Vec<u32> = (0..sequences.len() as u32).collect();
-    let compared = |number: &u32| (sequences.cases[*number as usize], places.get(*number as usize));
+    let compared = |number: &u32| (sequences.cases(*number), places.get(*number as usize));
     let compare = |a: &u32, b: &u32| {
         let ((cases, places), (other_cases, other_places)) = (compared(a), compared(b));
         other_cases.cmp(&cases).then_with(|| places.cmp(other_places))
     };
     sorting::sort_by(&mut order, compare, || context.check_cancelled())?;
     let gathered = about.asked.map(|_| {
-        let mut gathered = Gathered::new(&sequences.cases, |_| true);
+        let mut gathered = Gathered::new(sequences.all_cases(), |_| true);
         whole.followers.iter().for_each(|(_, followers)| gathered.take(followers));
         gathered
     });
@@ -194,7 +194,7 @@ fn write(
             figures.push(mean_s(&described.moments, about.unit).unwrap_or(f64::NAN));
             figures.extend(described.percentiles);
         }
-        form.write(sequences.cases[number as usize], number, &figures, places.get(number as usize), &mut bytes);
+        form.write(sequences.cases(number), number, &figures, places.get(number as usize), &mut bytes);
         if bytes.len() >= block_bytes {
             context.check_cancelled()?;
             blocks.push(file.lock().unwrap_or_else(PoisonError::into_inner).write(&bytes)?);

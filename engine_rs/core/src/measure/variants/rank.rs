@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::Merged;
-use super::sequences::read_codes;
+use super::codes::read_codes;
 use crate::context::{Context, Step};
 use crate::error::{Error, Result};
 use crate::workers;

@@ -1,162 +1,204 @@
-//! Which number has a sequence of activities? Told apart by hash, then compared byte by byte.
+//! Which number has a sequence of activities? Told apart by hash, then compared as a whole.
 //!
-//! Sequences are appended uncounted, one record after the other, and counted later, many at once: a record that is the
-//! first of its sequence moves up to the counted ones and stays there, so that nothing is copied elsewhere.
+//! Sequences are appended uncounted, and counted later, many at once: so the table is in the cache while it is needed. A
+//! short sequence is its own key, so that it is compared with two words; the bytes of long ones lie elsewhere.
 
+use std::hint::black_box;
+
+use super::key::{KEY, Key, SHORT};
 use crate::error::{Error, Result};
+use crate::hash;
 
-/// Distinct sequences in the order of first sight, and behind them records that are not counted yet.
-#[derive(Default)]
+/// Distinct sequences in the order of first sight, and sequences that are not counted yet.
 pub struct Sequences {
-    /// Counted: hash, length and bytes of each distinct sequence. Then uncounted: a [`Follower`], hash, length and bytes.
-    records: Vec<u8>,
-    counted: usize,
-    uncounted: usize,
-    /// Where each distinct sequence's record begins.
-    offsets: Vec<u32>,
-    /// Cases by number.
-    pub cases: Vec<u64>,
-    /// Number + 1 by hash; 0 is empty. A power of two, at most half full.
+    uncounted: Vec<Key>,
+    /// So many of them are worth a run through the table.
+    enough: usize,
+    entries: Vec<Entry>,
+    /// Some bits of the hash of each entry.
+    hashes: Vec<u32>,
+    /// Number + 1 by the low bits of a hash, with its other bits above; 0 is empty. A power of two, at most half full.
     slots: Vec<u32>,
+    /// Long sequences, those of the entries first.
+    bytes: Vec<u8>,
+    counted_bytes: usize,
 }
 
-/// A case that follows a sequence.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Follower {
-    /// Its number among those of its thread, in the order in which they were folded.
-    pub case: u32,
-    /// Its duration in ticks.
-    pub duration: i64,
+/// A sequence, and how many cases follow it: side by side, since they are needed together.
+#[derive(Clone, Copy)]
+struct Entry {
+    key: Key,
+    cases: u64,
 }
 
-/// Bytes of a record before those of its sequence.
-const COUNTED_HEAD: usize = 12;
-const FOLLOWER: usize = 12;
-const HEAD: usize = FOLLOWER + COUNTED_HEAD;
+/// Fewer sequences than this are not worth a run through the table.
+const FEW: usize = 512;
 
-/// Sequences up to this long are copied at once, whatever their length.
-const SHORT: usize = 16;
-
-/// Bytes that must follow a sequence handed over.
-pub const PADDING: usize = SHORT;
-
-/// Beyond this, the offsets of what is counted next might not fit.
+/// Beyond this, the offsets of what comes next might not fit.
 const MOST_BYTES: usize = 1 << 30;
 
 const FEWEST_SLOTS: usize = 64;
 
-impl Sequences {
-    /// Appends the sequence `bytes[from..to]`, with its hash, uncounted. [`PADDING`] bytes have to lie behind `to`.
-    #[inline]
-    pub fn push(&mut self, hash: u64, bytes: &[u8], from: usize, to: usize, follower: Follower) {
-        let mut record = [0u8; HEAD + SHORT];
-        record[..4].copy_from_slice(&follower.case.to_le_bytes());
-        record[4..FOLLOWER].copy_from_slice(&follower.duration.to_le_bytes());
-        record[FOLLOWER..FOLLOWER + 8].copy_from_slice(&hash.to_le_bytes());
-        record[FOLLOWER + 8..HEAD].copy_from_slice(&((to - from) as u32).to_le_bytes());
-        if to - from <= SHORT {
-            // Nearly all are short: a length known beforehand is copied without a call, and the rest cut off.
-            record[HEAD..].copy_from_slice(&bytes[from..from + SHORT]);
-            self.records.extend_from_slice(&record);
-            self.records.truncate(self.records.len() - SHORT + (to - from));
-        } else {
-            self.records.extend_from_slice(&record[..HEAD]);
-            self.records.extend_from_slice(&bytes[from..to]);
+/// Bytes of a cache line.
+const LINE: usize = 64;
+
+/// Sequences that are counted between two looks at the room in the table.
+const AT_ONCE: usize = 32;
+
+/// What tells the sequence `bytes[from..to]` from others if it is short, and its hash. [`KEY`] bytes have to lie behind
+/// `from`.
+#[inline]
+pub fn hashed(bytes: &[u8], from: usize, to: usize) -> (Key, u64) {
+    let length = to - from;
+    let mut own = [0; KEY];
+    own.copy_from_slice(&bytes[from..from + KEY]);
+    let key = Key::short(own, length.min(SHORT));
+    (key, if length > SHORT { hash::of_bytes(&bytes[from..to]) } else { key.hash() })
+}
+
+impl Default for Sequences {
+    fn default() -> Sequences {
+        Sequences {
+            uncounted: Vec::new(),
+            enough: FEW,
+            entries: Vec::new(),
+            hashes: Vec::new(),
+            slots: Vec::new(),
+            bytes: Vec::new(),
+            counted_bytes: 0,
         }
-        self.uncounted += 1;
+    }
+}
+
+impl Sequences {
+    /// Appends a short sequence, uncounted.
+    #[inline]
+    pub fn push(&mut self, key: Key) {
+        self.uncounted.push(key);
+    }
+
+    /// Appends a long sequence, uncounted.
+    #[inline]
+    pub fn push_long(&mut self, sequence: &[u8]) {
+        self.uncounted.push(Key::long(self.bytes.len() as u32, sequence.len() as u32));
+        self.bytes.extend_from_slice(sequence);
+        if self.bytes.len() - self.counted_bytes >= self.enough * KEY {
+            self.enough = 0;
+        }
     }
 
     /// Whether there is enough uncounted for a run through the table, and no more than fits.
     #[inline]
-    pub fn is_full(&self, few_bytes: usize) -> bool {
-        let uncounted = self.records.len() - self.counted;
-        uncounted >= few_bytes && uncounted >= self.counted
+    pub fn is_full(&self) -> bool {
+        self.uncounted.len() >= self.enough
     }
 
-    /// Counts what was appended; hands out each follower with the number of its sequence, in the order of appending.
-    pub fn count(&mut self, mut take: impl FnMut(Follower, u32)) {
-        self.reserve(self.uncounted);
-        let (mut read, mut write) = (self.counted, self.counted);
-        while read < self.records.len() {
-            let follower = Follower {
-                case: u32::from_le_bytes(self.array(read)),
-                duration: i64::from_le_bytes(self.array(read + 4)),
-            };
-            let record = read + FOLLOWER;
-            let (hash, length) = self.head(record);
-            read = record + COUNTED_HEAD + length;
-            let bytes = &self.records[record + COUNTED_HEAD..read];
-            let (slot, known) = self.find(hash, bytes);
-            let number = known.unwrap_or_else(|| {
-                self.records.copy_within(record..read, write);
-                self.insert(slot, write)
-            });
-            write += if known.is_none() { COUNTED_HEAD + length } else { 0 };
-            self.cases[number as usize] += 1;
-            take(follower, number);
+    /// Counts what was appended. The last of `numbers` are the low bits of the hashes, in the order of appending; they
+    /// become the numbers of the sequences.
+    pub fn count(&mut self, numbers: &mut [u32]) {
+        let mut uncounted = std::mem::take(&mut self.uncounted);
+        let from = numbers.len() - uncounted.len();
+        let mut end = self.counted_bytes;
+        self.warm();
+        for (keys, numbers) in uncounted.chunks(AT_ONCE).zip(numbers[from..].chunks_mut(AT_ONCE)) {
+            self.reserve(keys.len());
+            for (number, &key) in numbers.iter_mut().zip(keys) {
+                *number = self.number(*number, key, &mut end);
+                self.entries[*number as usize].cases += 1;
+            }
         }
-        self.records.truncate(write);
-        (self.counted, self.uncounted) = (write, 0);
+        self.bytes.truncate(end);
+        self.counted_bytes = end;
+        uncounted.clear();
+        self.uncounted = uncounted;
+        self.enough = FEW.max(self.len());
     }
 
-    /// Makes room to [`Sequences::add`] all of `other`, as if none of them were known.
-    pub fn make_room_for(&mut self, other: &Sequences) {
+    /// The number of a sequence that was appended; the bytes of a long one that is new move to `end`.
+    #[inline]
+    fn number(&mut self, hash: u32, key: Key, end: &mut usize) -> u32 {
+        let (slot, known) = self.find(hash, key, &self.bytes);
+        known.unwrap_or_else(|| {
+            let moved = key.place().map(|place| {
+                let moved = Key::long(*end as u32, place.len() as u32);
+                *end += place.len();
+                self.bytes.copy_within(place.clone(), *end - place.len());
+                moved
+            });
+            self.insert(slot, hash, moved.unwrap_or(key))
+        })
+    }
+
+    /// Cases that follow sequence `number`.
+    #[inline]
+    pub fn cases(&self, number: u32) -> u64 {
+        self.entries[number as usize].cases
+    }
+
+    /// Cases by number.
+    pub fn all_cases(&self) -> impl ExactSizeIterator<Item = u64> + '_ {
+        self.entries.iter().map(|entry| entry.cases)
+    }
+
+    /// Adds all sequences of `other`, and the cases that follow them; returns their numbers here. All must be counted.
+    pub fn add_all(&mut self, other: &Sequences) -> Vec<u32> {
+        self.entries.reserve(other.len());
+        self.hashes.reserve(other.len());
         self.reserve(other.len());
-        self.records.reserve(other.counted);
-        self.offsets.reserve(other.len());
-        self.cases.reserve(other.len());
+        self.warm();
+        (0..other.len() as u32).map(|number| self.add(other, number)).collect()
     }
 
     /// Adds sequence `number` of `other`, and the cases that follow it; returns its number here. All must be counted.
     pub fn add(&mut self, other: &Sequences, number: u32) -> u32 {
         self.reserve(1);
-        let record = other.offsets[number as usize] as usize;
-        let (hash, length) = other.head(record);
-        let whole = &other.records[record..record + COUNTED_HEAD + length];
-        let (slot, known) = self.find(hash, &whole[COUNTED_HEAD..]);
+        let (Entry { key, cases }, hash) = (other.entries[number as usize], other.hashes[number as usize]);
+        let (slot, known) = self.find(hash, key, &other.bytes);
         let own = known.unwrap_or_else(|| {
-            self.records.extend_from_slice(whole);
-            self.counted = self.records.len();
-            self.insert(slot, self.counted - whole.len())
+            let copied = key.place().map(|place| {
+                let copied = Key::long(self.counted_bytes as u32, place.len() as u32);
+                self.bytes.extend_from_slice(&other.bytes[place]);
+                self.counted_bytes = self.bytes.len();
+                copied
+            });
+            self.insert(slot, hash, copied.unwrap_or(key))
         });
-        self.cases[own as usize] += other.cases[number as usize];
+        self.entries[own as usize].cases += cases;
         own
-    }
-
-    /// The number here of sequence `number` of `other`, if it is known. All must be counted.
-    pub fn number_of(&self, other: &Sequences, number: u32) -> Option<u32> {
-        let (hash, _) = other.head(other.offsets[number as usize] as usize);
-        self.find(hash, other.get(number)).1
     }
 
     /// Appends all that is counted, to be read by [`Sequences::read`].
     pub fn write(&self, bytes: &mut Vec<u8>) {
         bytes.extend_from_slice(&(self.len() as u64).to_le_bytes());
-        bytes.extend_from_slice(&(self.counted as u64).to_le_bytes());
-        self.cases.iter().for_each(|cases| bytes.extend_from_slice(&cases.to_le_bytes()));
-        bytes.extend_from_slice(&self.records[..self.counted]);
+        bytes.extend_from_slice(&(self.counted_bytes as u64).to_le_bytes());
+        for Entry { key, cases } in &self.entries {
+            bytes.extend_from_slice(&key.bytes());
+            bytes.extend_from_slice(&cases.to_le_bytes());
+        }
+        self.hashes.iter().for_each(|hash| bytes.extend_from_slice(&hash.to_le_bytes()));
+        bytes.extend_from_slice(&self.bytes[..self.counted_bytes]);
     }
 
     /// Reads what [`Sequences::write`] wrote, and returns what follows it; none where it was something else.
     pub fn read(bytes: &[u8]) -> Option<(Sequences, &[u8])> {
         let (n, bytes) = bytes.split_first_chunk::<8>()?;
         let (length, bytes) = bytes.split_first_chunk::<8>()?;
-        let cases_bytes = usize::try_from(u64::from_le_bytes(*n)).ok()?.checked_mul(8)?;
-        let (cases, bytes) = bytes.split_at_checked(cases_bytes)?;
-        let (records, rest) = bytes.split_at_checked(usize::try_from(u64::from_le_bytes(*length)).ok()?)?;
-        let mut sequences = Sequences { records: records.to_vec(), counted: records.len(), ..Sequences::default() };
-        sequences
-            .cases
-            .extend(cases.chunks_exact(8).map(|cases| u64::from_le_bytes(cases.try_into().unwrap_or_default())));
-        let mut offset = 0;
-        while offset < records.len() {
-            let head = records.get(offset..offset + COUNTED_HEAD)?;
-            sequences.offsets.push(offset as u32);
-            offset += COUNTED_HEAD + u32::from_le_bytes(head[8..].try_into().ok()?) as usize;
-        }
-        if offset != records.len() || sequences.offsets.len() != sequences.cases.len() {
-            return None;
-        }
+        let (n, length) = (usize::try_from(u64::from_le_bytes(*n)).ok()?, u64::from_le_bytes(*length));
+        let (entries, bytes) = bytes.split_at_checked(n.checked_mul(KEY + 8)?)?;
+        let (hashes, bytes) = bytes.split_at_checked(n.checked_mul(4)?)?;
+        let (long, rest) = bytes.split_at_checked(usize::try_from(length).ok()?)?;
+        let entry = |entry: &[u8]| {
+            let (key, cases) = entry.split_first_chunk()?;
+            Some(Entry { key: Key::checked(*key, long.len())?, cases: u64::from_le_bytes(cases.try_into().ok()?) })
+        };
+        let hash = |hash: &[u8]| Some(u32::from_le_bytes(hash.try_into().ok()?));
+        let mut sequences = Sequences {
+            entries: entries.chunks_exact(KEY + 8).map(entry).collect::<Option<_>>()?,
+            hashes: hashes.chunks_exact(4).map(hash).collect::<Option<_>>()?,
+            bytes: long.to_vec(),
+            counted_bytes: long.len(),
+            ..Sequences::default()
+        };
         sequences.reserve(0);
         Some((sequences, rest))
     }
@@ -164,24 +206,23 @@ impl Sequences {
     /// The bytes of sequence `number`.
     #[inline]
     pub fn get(&self, number: u32) -> &[u8] {
-        let record = self.offsets[number as usize] as usize;
-        let (_, length) = self.head(record);
-        &self.records[record + COUNTED_HEAD..record + COUNTED_HEAD + length]
+        self.entries[number as usize].key.get(&self.bytes)
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.cases.len()
+        self.entries.len()
     }
 
     /// At least as many as there are distinct sequences, counted or not.
     pub fn most_rows(&self) -> u64 {
-        (self.len() + self.uncounted) as u64
+        (self.len() + self.uncounted.len()) as u64
     }
 
     /// At least as many as they have events.
     pub fn most_events(&self) -> u64 {
-        (self.records.len() - self.len() * COUNTED_HEAD - self.uncounted * HEAD) as u64
+        let keys = self.entries.iter().map(|entry| &entry.key).chain(&self.uncounted);
+        keys.map(|key| key.get(&self.bytes).len() as u64).sum()
     }
 
     /// Whether more sequences fit.
@@ -189,7 +230,7 @@ impl Sequences {
     /// # Errors
     /// UNSUPPORTED beyond a GiB.
     pub fn check_room(&self) -> Result<()> {
-        match self.records.len() > MOST_BYTES {
+        match self.counted_bytes.max(self.len() * KEY) > MOST_BYTES {
             true => Err(Error::unsupported("more than about 100 GiB of distinct variants")),
             false => Ok(()),
         }
@@ -197,163 +238,205 @@ impl Sequences {
 
     /// Bytes held.
     pub fn size_bytes(&self) -> usize {
-        self.records.len() + self.len() * (4 + 8) + self.slots.len() * 4
+        let of_entries = self.len() * (size_of::<Entry>() + 4);
+        // Once it was full, it stays as large.
+        let uncounted = if self.entries.is_empty() { self.uncounted.len() } else { self.uncounted.capacity() };
+        self.bytes.len() + of_entries + self.slots.len() * 4 + uncounted * KEY
     }
 
     /// Gives back space that is not used.
     pub fn shrink(&mut self) {
-        self.records.shrink_to_fit();
+        self.entries.shrink_to_fit();
+        self.hashes.shrink_to_fit();
+        self.bytes.shrink_to_fit();
+        self.uncounted = Vec::new();
     }
 
-    #[inline]
-    fn array<const N: usize>(&self, at: usize) -> [u8; N] {
-        let mut array = [0; N];
-        array.copy_from_slice(&self.records[at..at + N]);
-        array
+    /// Brings the table into the cache. To read it from one end to the other, a word per cache line, takes much less time
+    /// than to wait for most of its lines later, one by one.
+    fn warm(&self) {
+        const SLOTS: usize = LINE / size_of::<u32>();
+        const ENTRIES: usize = LINE / size_of::<Entry>();
+        let of_slots = self.slots.iter().step_by(SLOTS).fold(0, |all, slot| all ^ slot);
+        let of_entries = self.entries.iter().step_by(ENTRIES).fold(0, |all, entry| all ^ entry.cases);
+        // Nobody needs these, but the compiler must not find out.
+        black_box((of_slots, of_entries));
     }
 
-    /// Hash and length of a counted record.
+    /// The number of the sequence with this key, if it is known, and where in the table it is or would be. A long one lies
+    /// in `bytes`.
     #[inline]
-    fn head(&self, record: usize) -> (u64, usize) {
-        (u64::from_le_bytes(self.array(record)), u32::from_le_bytes(self.array(record + 8)) as usize)
-    }
-
-    /// The number of a sequence, if it is known, and where in the table it is or would be.
-    #[inline]
-    fn find(&self, hash: u64, bytes: &[u8]) -> (usize, Option<u32>) {
-        let mask = self.slots.len() - 1;
-        let mut slot = hash as usize & mask;
-        while let Some(number) = self.slots[slot].checked_sub(1) {
-            let record = self.offsets[number as usize] as usize;
-            if self.head(record) == (hash, bytes.len()) && self.get(number) == bytes {
-                return (slot, Some(number));
+    fn find(&self, hash: u32, key: Key, bytes: &[u8]) -> (usize, Option<u32>) {
+        match key.place() {
+            None => self.find_where(hash, |own| *own == key),
+            Some(place) => {
+                let sequence = &bytes[place];
+                self.find_where(hash, |own| own.place().is_some_and(|place| &self.bytes[place] == sequence))
             }
-            slot = (slot + 1) & mask;
         }
-        (slot, None)
     }
 
-    /// Makes the record at `offset` the next number's.
     #[inline]
-    fn insert(&mut self, slot: usize, offset: usize) -> u32 {
-        let number = self.offsets.len() as u32;
-        self.offsets.push(offset as u32);
-        self.cases.push(0);
-        self.slots[slot] = number + 1;
+    fn find_where(&self, hash: u32, is_same: impl Fn(&Key) -> bool) -> (usize, Option<u32>) {
+        let mask = self.slots.len() - 1;
+        let mut at = hash as usize & mask;
+        loop {
+            let slot = self.slots[at];
+            if slot == 0 {
+                return (at, None);
+            }
+            // Where the other bits of the hash differ, the entry need not be looked at.
+            if (slot ^ hash) & !(mask as u32) == 0 {
+                let number = (slot & mask as u32) - 1;
+                if is_same(&self.entries[number as usize].key) {
+                    return (at, Some(number));
+                }
+            }
+            at = (at + 1) & mask;
+        }
+    }
+
+    /// Makes the sequence with `key` the next number's.
+    #[inline]
+    fn insert(&mut self, slot: usize, hash: u32, key: Key) -> u32 {
+        let number = self.entries.len() as u32;
+        self.slots[slot] = (number + 1) | hash & !(self.slots.len() as u32 - 1);
+        self.entries.push(Entry { key, cases: 0 });
+        self.hashes.push(hash);
         number
     }
 
     /// Makes room in the table for `more` sequences, should they all be new.
+    #[inline]
     fn reserve(&mut self, more: usize) {
-        let wanted = ((self.len() + more) * 2).next_power_of_two().max(FEWEST_SLOTS);
-        if wanted <= self.slots.len() {
-            return;
-        }
-        self.slots.clear();
-        self.slots.resize(wanted, 0);
-        for number in 0..self.offsets.len() {
-            let (hash, _) = self.head(self.offsets[number] as usize);
-            let mut slot = hash as usize & (wanted - 1);
-            while self.slots[slot] != 0 {
-                slot = (slot + 1) & (wanted - 1);
-            }
-            self.slots[slot] = number as u32 + 1;
+        if (self.len() + more) * 2 > self.slots.len() || self.slots.is_empty() {
+            self.grow(self.len() + more);
         }
     }
-}
 
-/// Appends codes as LEB128: one byte each below 128.
-#[inline]
-pub fn write_codes(codes: &[u32], bytes: &mut Vec<u8>) {
-    for &code in codes {
-        let mut rest = code;
-        while rest >= 0x80 {
-            bytes.push(rest as u8 | 0x80);
-            rest >>= 7;
-        }
-        bytes.push(rest as u8);
-    }
-}
-
-/// Reads what [`write_codes`] wrote.
-pub fn read_codes(bytes: &[u8]) -> impl Iterator<Item = u32> + '_ {
-    let mut rest = bytes.iter();
-    std::iter::from_fn(move || {
-        let (mut code, mut shift) = (0u32, 0);
-        loop {
-            let &byte = rest.next()?;
-            code |= u32::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Some(code);
+    /// Makes the table large enough for `wanted` sequences.
+    #[cold]
+    #[inline(never)]
+    fn grow(&mut self, wanted: usize) {
+        let wanted = (wanted * 2).next_power_of_two().max(FEWEST_SLOTS);
+        self.slots = vec![0; wanted];
+        for (&hash, number) in self.hashes.iter().zip(1..) {
+            let mut at = hash as usize & (wanted - 1);
+            while self.slots[at] != 0 {
+                at = (at + 1) & (wanted - 1);
             }
-            shift += 7;
+            self.slots[at] = number | hash & !(wanted as u32 - 1);
         }
-    })
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
+    use proptest::prelude::*;
+
     use super::*;
 
-    #[test]
-    fn codes_of_every_width_come_back() {
-        let codes = [0, 1, 127, 128, 300, 16_383, 16_384, u32::MAX];
-        let mut bytes = Vec::new();
-        write_codes(&codes, &mut bytes);
-        assert_eq!(read_codes(&bytes).collect::<Vec<u32>>(), codes);
+    /// A part by itself: sequences with the numbers, before them the hashes, of what was appended.
+    #[derive(Default)]
+    struct Appended {
+        sequences: Sequences,
+        numbers: Vec<u32>,
     }
 
-    fn pushed(sequences: &mut Sequences, hash: u64, bytes: &[u8], follower: Follower) {
-        let padded = [b"..", bytes, &[0; PADDING]].concat();
-        sequences.push(hash, &padded, 2, 2 + bytes.len(), follower);
+    impl Appended {
+        fn push(&mut self, hash: u64, bytes: &[u8]) {
+            let padded = [b"..", bytes, &[7; KEY]].concat();
+            match bytes.len() <= SHORT {
+                true => self.sequences.push(hashed(&padded, 2, 2 + bytes.len()).0),
+                false => self.sequences.push_long(bytes),
+            }
+            self.numbers.push(hash as u32);
+        }
+
+        fn count(&mut self) {
+            self.sequences.count(&mut self.numbers);
+        }
+    }
+
+    fn all_cases(sequences: &Sequences) -> Vec<u64> {
+        sequences.all_cases().collect()
     }
 
     #[test]
     fn equal_hashes_of_different_sequences_stay_apart() {
-        let mut sequences = Sequences::default();
-        let mut numbers = Vec::new();
-        for bytes in [&b"ab"[..], b"ba", b"ab"] {
-            pushed(&mut sequences, 7, bytes, Follower::default());
+        let long = [3; SHORT + 1];
+        for [one, other] in [[&b"ab"[..], b"ba"], [&long, b"ab"], [&[4; 99], &[5; 99]], [&long, &long[1..]]] {
+            let mut part = Appended::default();
+            for bytes in [one, other, one] {
+                part.push(7, bytes);
+            }
+            part.count();
+            let Appended { sequences, numbers } = part;
+            assert_eq!((numbers, all_cases(&sequences), sequences.get(1)), (vec![0, 1, 0], vec![2, 1], other));
         }
-        sequences.count(|_, number| numbers.push(number));
-        assert_eq!((numbers, &sequences.cases[..], sequences.get(1)), (vec![0, 1, 0], &[2, 1][..], &b"ba"[..]));
     }
 
     #[test]
     fn sequences_of_every_length_are_counted_once_however_often_and_merged() {
         let long: Vec<u8> = (0..200).collect();
-        let mut parts = [Sequences::default(), Sequences::default()];
-        let mut followers = Vec::new();
+        let mut parts = [Appended::default(), Appended::default()];
         for i in 0..3000usize {
             let bytes = &long[..i * 7 % 200];
-            let follower = Follower { case: i as u32, duration: -(i as i64) };
-            pushed(&mut parts[i % 2], crate::hash::of_bytes(bytes), bytes, follower);
+            parts[i % 2].push(hash::of_bytes(bytes), bytes);
             if i % 311 < 2 {
-                parts[i % 2].count(|follower, number| followers.push((follower, i % 2, number)));
+                parts[i % 2].count();
             }
         }
-        parts.iter_mut().enumerate().for_each(|(part, sequences)| {
-            sequences.count(|follower, number| followers.push((follower, part, number)));
-        });
-        assert_eq!(followers.len(), 3000);
-        for (follower, part, number) in followers {
-            assert_eq!(follower.duration, -i64::from(follower.case));
-            assert_eq!(parts[part].get(number), &long[..follower.case as usize * 7 % 200]);
-        }
-        for sequences in &parts {
+        parts.iter_mut().for_each(Appended::count);
+        for (part, Appended { sequences, numbers }) in parts.iter().enumerate() {
+            assert_eq!(numbers.len(), 1500);
+            for (i, &number) in (part..).step_by(2).zip(numbers) {
+                assert_eq!(sequences.get(number), &long[..i * 7 % 200]);
+            }
             let mut bytes = vec![];
             sequences.write(&mut bytes);
             bytes.push(7);
             let (mut again, rest) = Sequences::read(&bytes).unwrap();
-            assert_eq!((rest, &again.cases), (&[7][..], &sequences.cases));
+            assert_eq!((rest, all_cases(&again)), (&[7][..], all_cases(sequences)));
             (0..sequences.len() as u32).for_each(|number| assert_eq!(again.add(sequences, number), number));
             assert!((0..bytes.len() - 1).all(|end| Sequences::read(&bytes[..end]).is_none()));
         }
-        let [mut whole, other] = parts;
-        for number in 0..other.len() as u32 {
-            let own = whole.add(&other, number);
-            assert_eq!(whole.get(own), other.get(number));
+        let [Appended { sequences: mut whole, .. }, Appended { sequences: other, .. }] = parts;
+        for (number, own) in whole.add_all(&other).into_iter().enumerate() {
+            assert_eq!(whole.get(own), other.get(number as u32));
         }
-        assert_eq!((whole.len(), whole.cases.iter().sum::<u64>()), (200, 3000));
+        assert_eq!((whole.len(), whole.all_cases().sum::<u64>()), (200, 3000));
+    }
+
+    proptest! {
+        /// As a map would, whatever the hashes are and whenever what was appended is counted.
+        #[test]
+        fn numbers_are_those_of_a_map(
+            appended in prop::collection::vec((prop::collection::vec(0u8..3, 0..40), any::<bool>()), 0..300),
+            bits in 0u32..32,
+        ) {
+            let (mut part, mut map, mut wanted) = (Appended::default(), HashMap::new(), vec![]);
+            for (bytes, is_counted) in &appended {
+                part.push(hash::of_bytes(bytes) & ((1 << bits) - 1), bytes);
+                let next = map.len() as u32;
+                let (number, cases) = map.entry(&bytes[..]).or_insert((next, 0));
+                *cases += 1;
+                wanted.push(*number);
+                if *is_counted {
+                    part.count();
+                }
+            }
+            let (rows, events) = (part.sequences.most_rows(), part.sequences.most_events());
+            part.count();
+            prop_assert_eq!(&part.numbers, &wanted);
+            prop_assert_eq!(part.sequences.len(), map.len());
+            prop_assert!(rows >= map.len() as u64 && rows <= appended.len() as u64);
+            prop_assert!(events >= map.keys().map(|bytes| bytes.len() as u64).sum());
+            for (bytes, (number, cases)) in map {
+                prop_assert_eq!((part.sequences.get(number), part.sequences.cases(number)), (bytes, cases));
+            }
+        }
     }
 }

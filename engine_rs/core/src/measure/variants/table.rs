@@ -6,8 +6,8 @@ use arrow_array::builder::{ListBuilder, StringBuilder, UInt32Builder};
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Field};
 
+use super::codes::read_codes;
 use super::gathered::Gathered;
-use super::sequences::read_codes;
 use super::{Merged, Ranking};
 use crate::context::{Context, Step};
 use crate::error::{Error, Result};
@@ -232,10 +232,10 @@ fn describe(
         let (first, sequences) = variants.part(part);
         let rank = |number: u32| ranking.of(first + number);
         let wanted = |number: u32| rank(number).is_some();
-        let ranked = sequences.cases.iter().zip(0..).filter(|&(_, number)| wanted(number));
+        let ranked = sequences.all_cases().zip(0..).filter(|&(_, number)| wanted(number));
         let bytes = ranked.map(|(cases, _)| cases).sum::<u64>() * size_of::<i64>() as u64;
         let _reserved = context.reserve_for_now(Step::Variants, bytes)?;
-        let mut gathered = Gathered::new(&sequences.cases, wanted);
+        let mut gathered = Gathered::new(sequences.all_cases(), wanted);
         variants.followers(part).iter().for_each(|followers| gathered.take(followers));
         let of = |(number, ticks): (u32, &[i64])| (rank(number), Description::of(&[ticks], asked, unit, space));
         Ok(gathered.each().map(of).collect::<Vec<_>>())
