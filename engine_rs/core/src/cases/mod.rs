@@ -10,6 +10,7 @@ pub mod aside;
 pub mod batch;
 pub mod grouped;
 pub mod layout;
+mod network;
 pub mod order;
 mod packed;
 pub mod partition;
