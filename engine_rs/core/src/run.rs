@@ -8,10 +8,11 @@ use arrow_array::{RecordBatchIterator, RecordBatchReader};
 use serde_json::json;
 
 use crate::cases::aside::{Aside, AsideWriter, bytes_of};
+use crate::cases::assembler::Assembler;
 use crate::cases::batch::Fold;
 use crate::cases::grouped::{Edges, Grouper, stitch};
 use crate::cases::layout::{Keys, Layout, Summary, ascends, decide, has_duplicates, looks_grouped, run_starts};
-use crate::cases::partition::{Assembler, Chunk, Partitioner, Partitioning};
+use crate::cases::partition::{Chunk, Partitioner, Partitioning};
 use crate::cases::partitions::{ASSEMBLED, Partitions};
 use crate::context::{Account, Context, LimitFrom, Phase, Step};
 use crate::error::{Error, ErrorKind, Result, guarded};
