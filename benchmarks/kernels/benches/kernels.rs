@@ -2,9 +2,10 @@
 
 use std::hint::black_box;
 
+use cjm_core::cases::assembler::Assembler;
 use cjm_core::cases::batch::{CaseBatch, Fold, Ids};
 use cjm_core::cases::order::Orderer;
-use cjm_core::cases::partition::{Assembler, Partitioner, Partitioning};
+use cjm_core::cases::partition::{Partitioner, Partitioning};
 use cjm_core::error::Result;
 use cjm_core::log::encode::Encoded;
 use cjm_core::log::spec::Negative;

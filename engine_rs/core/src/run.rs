@@ -8,10 +8,11 @@ use arrow_array::{RecordBatchIterator, RecordBatchReader};
 use serde_json::json;
 
 use crate::cases::aside::{Aside, AsideWriter, bytes_of};
+use crate::cases::assembler::Assembler;
 use crate::cases::batch::Fold;
 use crate::cases::grouped::{Edges, Grouper, stitch};
-use crate::cases::layout::{Keys, Layout, Summary, ascends, decide, has_duplicates, looks_grouped, run_starts};
-use crate::cases::partition::{Assembler, Chunk, Partitioner, Partitioning};
+use crate::cases::layout::{Keys, Layout, Summary, ascends, decide, has_duplicates, looks_grouped};
+use crate::cases::partition::{Chunk, Partitioner, Partitioning};
 use crate::cases::partitions::{ASSEMBLED, Partitions};
 use crate::context::{Account, Context, LimitFrom, Phase, Step};
 use crate::error::{Error, ErrorKind, Result, guarded};
@@ -565,7 +566,6 @@ struct Splitter<'a> {
     /// To the disk, once it is needed.
     writer: Option<AsideWriter<'a>>,
     summaries: Vec<Summary>,
-    starts: Vec<u32>,
 }
 
 /// Bytes of an event in a chunk at most, and of a text in it, generously.
@@ -594,7 +594,6 @@ impl<'a> Splitter<'a> {
             asides: Vec::new(),
             writer: None,
             summaries: Vec::new(),
-            starts: Vec::new(),
         }
     }
 
@@ -638,9 +637,8 @@ impl Sink for Splitter<'_> {
         if batch.keys.is_empty() {
             return Ok(());
         }
-        run_starts(batch, &mut self.starts);
         if let Some(summary) = self.summaries.last_mut() {
-            summary.add(batch, self.starts.len());
+            summary.add(batch, batch.runs());
         }
         let chunk = self.partitioner.split(batch);
         let bytes = chunk.size_bytes() as u64;

@@ -1,5 +1,8 @@
 //! In which order do the events of a case come? By timestamp, then `order_by`, then input position: a total order.
 
+use std::ops::Range;
+
+use crate::cases::network;
 use crate::context::Context;
 use crate::error::Result;
 use crate::log::byte_list::ByteList;
@@ -33,8 +36,9 @@ impl Columns {
     }
 }
 
-/// Cases up to this long are sorted by insertion.
-const SHORT: usize = 16;
+/// Cases up to this long are sorted by insertion, and those up to a few more by a network.
+const SHORT: usize = 4;
+const FEW: usize = 32;
 
 /// Events ordered between two looks at the cancel flag.
 const LONG: usize = 1 << 18;
@@ -99,6 +103,10 @@ impl Orderer {
                 continue;
             }
             if ties.is_none() && starts.is_none() {
+                if to - from <= FEW {
+                    sort_few(codes, times, from..to);
+                    continue;
+                }
                 self.sort_plain(&mut codes[from..to], &mut times[from..to], context)?;
                 continue;
             }
@@ -117,10 +125,6 @@ impl Orderer {
 
     /// Orders one case that has nothing but activities and times.
     fn sort_plain(&mut self, codes: &mut [u32], times: &mut [i64], context: &Context) -> Result<()> {
-        if times.len() <= SHORT {
-            insertion_sort(codes, times);
-            return Ok(());
-        }
         let least = times.iter().copied().min().unwrap_or(0);
         let span = times.iter().map(|&time| time.wrapping_sub(least) as u64).max().unwrap_or(0);
         let bits = usize::BITS - times.len().leading_zeros();
@@ -174,6 +178,61 @@ impl Orderer {
     }
 }
 
+/// Orders the few events in `case`.
+#[inline]
+fn sort_few(codes: &mut [u32], times: &mut [i64], case: Range<usize>) {
+    let sorted = match case.len() {
+        ..=SHORT => false,
+        5..=8 => sort_by_network::<8>(codes, times, case.clone()),
+        9..=16 => sort_by_network::<16>(codes, times, case.clone()),
+        _ => sort_by_network::<FEW>(codes, times, case.clone()),
+    };
+    if !sorted {
+        insertion_sort(&mut codes[case.clone()], &mut times[case]);
+    }
+}
+
+/// Zeros for events, then all ones for what stands behind a case.
+const BEHIND: [u64; 2 * FEW] = {
+    let mut behind = [0; 2 * FEW];
+    let mut at = FEW;
+    while at < behind.len() {
+        behind[at] = u64::MAX;
+        at += 1;
+    }
+    behind
+};
+
+/// Orders up to `N` events, or brings them into an order in which those of one time are as they were: where times are too
+/// far apart, or nothing stands behind the case. Returns whether they are ordered. `N` events are read at any rate, so
+/// that all loops but the last are of a length that is known.
+#[inline]
+fn sort_by_network<const N: usize>(codes: &mut [u32], times: &mut [i64], case: Range<usize>) -> bool {
+    let (Some(&of_codes), Some(&of_times), Some(behind)) = (
+        codes[case.start..].first_chunk::<N>(),
+        times[case.start..].first_chunk::<N>(),
+        BEHIND[FEW - case.len()..].first_chunk::<N>(),
+    ) else {
+        return false;
+    };
+    // The time after the first one's and the position in one number, all different, those before the first one lower.
+    const SIGN: u64 = 1 << 63;
+    let mut words = [0; N];
+    for (at, (word, (&time, &behind))) in words.iter_mut().zip(of_times.iter().zip(behind)).enumerate() {
+        let after = time.wrapping_sub(of_times[0]) as u64;
+        *word = (after << N.trailing_zeros()) ^ (SIGN | at as u64) | behind;
+    }
+    network::sort(&mut words);
+    let (mut ordered, mut last) = (true, i64::MIN);
+    for ((code, time), word) in codes[case.clone()].iter_mut().zip(&mut times[case]).zip(words) {
+        let at = word as usize % N;
+        (*code, *time) = (of_codes[at], of_times[at]);
+        ordered &= last <= *time;
+        last = *time;
+    }
+    ordered
+}
+
 fn insertion_sort(codes: &mut [u32], times: &mut [i64]) {
     for i in 1..times.len() {
         let (code, time) = (codes[i], times[i]);
@@ -208,6 +267,8 @@ fn in_order(times: &[i64], from: usize, ties: Option<&ByteList>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -251,5 +312,39 @@ mod tests {
         }
         context.cancel();
         assert!(orderer.order(&[0, n as u32], &codes, &times, None, None, &context).is_err());
+    }
+
+    fn check_order(offsets: &[u32], times: &[i64]) {
+        let codes: Vec<u32> = (0..times.len() as u32).collect();
+        let mut expected = codes.clone();
+        for pair in offsets.windows(2) {
+            expected[pair[0] as usize..pair[1] as usize].sort_by_key(|&code| times[code as usize]);
+        }
+        let mut orderer = Orderer::default();
+        let ordered = orderer.order(offsets, &codes, times, None, None, &Context::new()).unwrap();
+        assert_eq!(ordered.codes, expected);
+        assert!(ordered.times.iter().zip(&expected).all(|(&time, &code)| time == times[code as usize]));
+    }
+
+    #[test]
+    fn times_at_both_ends_are_ordered_in_cases_of_every_length() {
+        for length in 1..80 {
+            for times in [[i64::MAX, i64::MIN, 0, -1], [i64::MIN, i64::MAX, i64::MAX, i64::MIN], [3, 2, 3, 1]] {
+                let times: Vec<i64> = times.into_iter().cycle().take(3 * length).collect();
+                check_order(&[0, length as u32, 2 * length as u32, 3 * length as u32], &times);
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn cases_are_ordered_by_time_then_by_position(
+            cases in prop::collection::vec(prop::collection::vec(-9i64..9, 1..70), 1..20), shift in 0u32..60
+        ) {
+            let times: Vec<i64> = cases.iter().flatten().map(|time| time << shift).collect();
+            let mut offsets = vec![0];
+            cases.iter().for_each(|case| offsets.push(offsets[offsets.len() - 1] + case.len() as u32));
+            check_order(&offsets, &times);
+        }
     }
 }

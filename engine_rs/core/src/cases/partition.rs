@@ -2,17 +2,12 @@
 //!
 //! Each batch is sorted by partition on its own (a counting sort that stays in the cache) and put aside as a [`Chunk`].
 //! A partition is then the stretch it has in every chunk, one chunk after the other in input order, so that rows of one
-//! case and one timestamp keep their order. Inside a partition a table that fits the cache gives each case a number,
-//! and a second counting sort brings its events together.
+//! case and one timestamp keep their order. Inside a partition a second counting sort brings events together by case
+//! (see [`crate::cases::assembler`]).
 //! Cost: two moves per event; memory 17 to 20 bytes per event (more with text ids, starts and `order_by`).
 
 use std::ops::Range;
 
-use crate::cases::batch::{CaseBatch, Fold, Ids};
-use crate::cases::order::Orderer;
-use crate::cases::table::{CaseTable, LOOK, Slot};
-use crate::context::Context;
-use crate::error::{Error, Result};
 use crate::hash;
 use crate::log::byte_list::ByteList;
 use crate::log::encode::Encoded;
@@ -164,7 +159,7 @@ impl Chunk {
 /// Into how many partitions a log is split, by the bits of a hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Partitioning {
-    bits: u32,
+    pub(super) bits: u32,
 }
 
 /// Events that a partition should hold, so that its columns and tables stay in the second-level cache.
@@ -225,14 +220,15 @@ impl Partitioner {
     /// The batch, sorted by partition.
     pub fn split(&mut self, batch: &Encoded<'_>) -> Chunk {
         let offsets = self.count(batch.keys);
+        let (mut keys, mut times) = (vec![0; batch.keys.len()], vec![0; batch.keys.len()]);
         let codes = match batch.codes.iter().fold(0, |all, &code| all | code) < 0x100 {
-            true => Codes::Narrow(self.spread(&offsets, batch.codes, |code| code as u8)),
-            false => Codes::Wide(self.spread(&offsets, batch.codes, |code| code)),
+            true => Codes::Narrow(self.spread_events(&offsets, batch, |code| code as u8, &mut keys, &mut times)),
+            false => Codes::Wide(self.spread_events(&offsets, batch, |code| code, &mut keys, &mut times)),
         };
         let mut chunk = Chunk {
             first_order: batch.first_order,
-            keys: self.spread(&offsets, batch.keys, |key| key),
-            times: self.spread(&offsets, batch.times, |time| time),
+            keys,
+            times,
             starts: batch.starts.map(|starts| self.spread(&offsets, starts, |start| start)).unwrap_or_default(),
             offsets,
             codes,
@@ -255,11 +251,33 @@ impl Partitioner {
         chunk
     }
 
-    /// The values of a column, each in its partition's stretch. One column after the other: the stretches of one fit
-    /// the cache, and so do the places they are written to.
+    /// The codes, each in its partition's stretch, and into `keys` and `times` those of the batch. One pass for the columns
+    /// that every log has: where a row goes is looked up once.
+    fn spread_events<U: Copy + Default>(
+        &mut self,
+        offsets: &[u32],
+        batch: &Encoded<'_>,
+        to: impl Fn(u32) -> U,
+        keys: &mut [u64],
+        times: &mut [i64],
+    ) -> Vec<U> {
+        self.rewind(offsets);
+        let mut codes = vec![U::default(); batch.codes.len()];
+        let rows = self.homes.iter().zip(batch.keys).zip(batch.times).zip(batch.codes);
+        for (((&home, &key), &time), &code) in rows {
+            let cursor = &mut self.cursors[usize::from(home)];
+            let place = *cursor as usize;
+            *cursor += 1;
+            keys[place] = key;
+            times[place] = time;
+            codes[place] = to(code);
+        }
+        codes
+    }
+
+    /// The values of another column, each in its partition's stretch.
     fn spread<T: Copy, U: Copy + Default>(&mut self, offsets: &[u32], values: &[T], to: impl Fn(T) -> U) -> Vec<U> {
-        self.cursors.clear();
-        self.cursors.extend_from_slice(&offsets[..offsets.len() - 1]);
+        self.rewind(offsets);
         let mut spread = vec![U::default(); values.len()];
         for (&home, &value) in self.homes.iter().zip(values) {
             let cursor = &mut self.cursors[usize::from(home)];
@@ -267,6 +285,12 @@ impl Partitioner {
             *cursor += 1;
         }
         spread
+    }
+
+    /// Sets the cursors to where partitions begin.
+    fn rewind(&mut self, offsets: &[u32]) {
+        self.cursors.clear();
+        self.cursors.extend_from_slice(&offsets[..offsets.len() - 1]);
     }
 
     /// Finds each row's partition; returns where partitions begin.
@@ -283,266 +307,9 @@ impl Partitioner {
     }
 }
 
-/// Groups partitions into cases; used again and again by one thread.
-#[derive(Default)]
-pub struct Assembler {
-    table: CaseTable,
-    homes: Vec<u32>,
-    case_keys: Vec<u64>,
-    case_ids: ByteList,
-    case_orders: Vec<u64>,
-    offsets: Vec<u32>,
-    cursors: Vec<u32>,
-    codes: Vec<u32>,
-    times: Vec<i64>,
-    starts: Vec<i64>,
-    ties: ByteList,
-    has_ids: bool,
-    has_ties: bool,
-    has_starts: bool,
-    orderer: Orderer,
-}
-
-impl Assembler {
-    /// Brings the events of one partition, which lie in `pieces` in input order, together by case. Returns how many
-    /// there are.
-    ///
-    /// # Errors
-    /// UNSUPPORTED beyond 2^32 events; CANCELLED.
-    pub fn gather(&mut self, pieces: &[Piece<'_>], context: &Context) -> Result<u64> {
-        let has = |part: fn(&Piece<'_>) -> bool| pieces.iter().any(part);
-        (self.has_ids, self.has_ties) = (has(|piece| piece.ids.is_some()), has(|piece| piece.ties.is_some()));
-        self.has_starts = has(|piece| !piece.starts.is_empty());
-        let events = pieces.iter().map(|piece| piece.keys.len()).sum::<usize>();
-        if u32::try_from(events).is_err() {
-            let text =
-                format!("{events} events in one part of the log; at most 2^32 of a case, or of a few, are mined");
-            return Err(Error::unsupported(text));
-        }
-        self.number_cases(pieces, events, context)?;
-        self.sort_by_case(pieces, context)?;
-        if self.has_ties {
-            self.sort_ties(pieces);
-        }
-        Ok(events as u64)
-    }
-
-    /// Orders the events of each case that were gathered and folds them; `ascending` says that the rows of the log are in
-    /// the order of time. Returns the number of cases.
-    ///
-    /// # Errors
-    /// Those of the fold; CANCELLED.
-    pub fn fold(&mut self, ascending: bool, context: &Context, fold: &mut impl Fold) -> Result<u64> {
-        if self.homes.is_empty() {
-            return Ok(0);
-        }
-        if self.has_ties || !ascending {
-            let starts = self.has_starts.then_some(&mut self.starts[..]);
-            let ties = self.has_ties.then_some(&self.ties);
-            self.orderer.order_in_place(&self.offsets, &mut self.codes, &mut self.times, starts, ties, context)?;
-        }
-        fold.fold(&CaseBatch {
-            offsets: &self.offsets,
-            codes: &self.codes,
-            times: &self.times,
-            starts: self.has_starts.then_some(&self.starts[..]),
-            keys: &self.case_keys,
-            ids: if self.has_ids { Ids::Each(&self.case_ids) } else { Ids::Keys },
-            orders: &self.case_orders,
-        })?;
-        Ok(self.case_keys.len() as u64)
-    }
-
-    /// Gives each case a number, in the order of first rows, and each event its case's.
-    fn number_cases(&mut self, pieces: &[Piece<'_>], events: usize, context: &Context) -> Result<()> {
-        self.table.clear();
-        self.homes.clear();
-        self.homes.reserve_exact(events);
-        self.case_keys.clear();
-        self.case_ids.clear();
-        self.case_orders.clear();
-        for piece in pieces {
-            context.check_cancelled()?;
-            let mut seen = [Slot::default(); LOOK];
-            for (i, &key) in piece.keys.iter().enumerate() {
-                if i % LOOK == 0 {
-                    seen = self.table.look(&piece.keys[i..]);
-                }
-                let known = self.case_keys.len() as u32;
-                let same = |case: u32| match &piece.ids {
-                    None => true,
-                    Some(ids) => self.case_ids.get(case as usize) == ids.get(i),
-                };
-                let case = match seen[i % LOOK].case(key) {
-                    Some(case) if same(case) => case,
-                    _ => self.table.number(key, known, same),
-                };
-                self.homes.push(case);
-                if case == known {
-                    self.case_keys.push(key);
-                    if let Some(ids) = &piece.ids {
-                        self.case_ids.push(ids.get(i));
-                    }
-                    if let Some(rows) = &piece.rows {
-                        self.case_orders.push(piece.first_order + u64::from(rows[i]));
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn sort_by_case(&mut self, pieces: &[Piece<'_>], context: &Context) -> Result<()> {
-        let events = self.homes.len();
-        self.offsets.clear();
-        self.offsets.resize(self.case_keys.len() + 1, 0);
-        self.homes.iter().for_each(|&home| self.offsets[home as usize + 1] += 1);
-        for i in 1..self.offsets.len() {
-            self.offsets[i] += self.offsets[i - 1];
-        }
-        self.codes.resize(events, 0);
-        self.times.resize(events, 0);
-        self.starts.resize(if self.has_starts { events } else { 0 }, 0);
-        self.cursors.clear();
-        self.cursors.extend_from_slice(&self.offsets[..self.case_keys.len()]);
-        let mut homes = self.homes.as_slice();
-        for piece in pieces {
-            context.check_cancelled()?;
-            let (of_piece, rest) = homes.split_at(piece.keys.len());
-            homes = rest;
-            let to = Targets { cursors: &mut self.cursors, codes: &mut self.codes, times: &mut self.times };
-            match piece.codes {
-                Codes::Narrow(codes) => to.scatter(of_piece, codes, piece.times),
-                Codes::Wide(codes) => to.scatter(of_piece, codes, piece.times),
-            }
-        }
-        if self.has_starts {
-            let starts = pieces.iter().flat_map(|piece| piece.starts);
-            self.cursors.clear();
-            self.cursors.extend_from_slice(&self.offsets[..self.case_keys.len()]);
-            for (&home, &start) in self.homes.iter().zip(starts) {
-                let cursor = &mut self.cursors[home as usize];
-                self.starts[*cursor as usize] = start;
-                *cursor += 1;
-            }
-        }
-        Ok(())
-    }
-
-    /// Brings the comparable bytes of `order_by` to where their events are.
-    fn sort_ties(&mut self, pieces: &[Piece<'_>]) {
-        let ties = pieces.iter().filter_map(|piece| piece.ties).flat_map(Strings::iter);
-        let mut sorted: Vec<&[u8]> = vec![&[]; self.homes.len()];
-        self.cursors.clear();
-        self.cursors.extend_from_slice(&self.offsets[..self.case_keys.len()]);
-        for (&home, tie) in self.homes.iter().zip(ties) {
-            let cursor = &mut self.cursors[home as usize];
-            sorted[*cursor as usize] = tie;
-            *cursor += 1;
-        }
-        self.ties.clear();
-        sorted.into_iter().for_each(|tie| self.ties.push(tie));
-    }
-}
-
-/// Where the events of a partition go.
-struct Targets<'a> {
-    cursors: &'a mut [u32],
-    codes: &'a mut [u32],
-    times: &'a mut [i64],
-}
-
-impl Targets<'_> {
-    #[inline]
-    fn scatter<C: Copy + Into<u32>>(self, homes: &[u32], codes: &[C], times: &[i64]) {
-        for ((&home, &code), &time) in homes.iter().zip(codes).zip(times) {
-            let cursor = &mut self.cursors[home as usize];
-            let to = *cursor as usize;
-            *cursor += 1;
-            self.codes[to] = code.into();
-            self.times[to] = time;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow_array::{ArrayRef, StringArray};
-    use std::sync::Arc;
-
-    use crate::log::text::TextColumn;
-
-    #[derive(Default)]
-    struct Notes(Vec<(String, u64, Vec<u32>)>);
-
-    impl Fold for Notes {
-        fn fold(&mut self, batch: &CaseBatch<'_>) -> Result<()> {
-            for i in 0..batch.cases() {
-                let id = match batch.id(i) {
-                    Some(id) => String::from_utf8_lossy(id).into_owned(),
-                    None => batch.keys[i].to_string(),
-                };
-                self.0.push((id, batch.orders[i], batch.codes[batch.events(i)].to_vec()));
-            }
-            Ok(())
-        }
-    }
-
-    fn assembled(keys: &[u64], ids: Option<&[&str]>, bits: u32, batch_rows: usize) -> Vec<(String, u64, Vec<u32>)> {
-        let codes: Vec<u32> = (0..keys.len() as u32).collect();
-        let times = vec![0i64; keys.len()];
-        let partitioning = Partitioning { bits };
-        let mut partitioner = Partitioner::new(partitioning, true);
-        let mut chunks = Vec::new();
-        for from in (0..keys.len()).step_by(batch_rows) {
-            let rows = from..(from + batch_rows).min(keys.len());
-            let column = ids.map(|ids| {
-                let array: ArrayRef = Arc::new(StringArray::from(ids[rows.clone()].to_vec()));
-                TextColumn::new(&array).unwrap()
-            });
-            chunks.push(partitioner.split(&Encoded {
-                keys: &keys[rows.clone()],
-                ids: column.as_ref(),
-                codes: &codes[rows.clone()],
-                times: &times[rows.clone()],
-                starts: None,
-                ties: None,
-                first_order: from as u64,
-            }));
-        }
-        let mut notes = Notes::default();
-        let (mut assembler, context) = (Assembler::default(), Context::new());
-        for partition in 0..partitioning.count() {
-            let pieces: Vec<Piece<'_>> = chunks.iter().map(|chunk| chunk.piece(partition)).collect();
-            assembler.gather(&pieces, &context).unwrap();
-            assembler.fold(true, &context, &mut notes).unwrap();
-        }
-        notes.0.sort();
-        notes.0
-    }
-
-    #[test]
-    fn interleaved_cases_come_together_in_input_order() {
-        let keys = [5, 3, 5, 9, 3, 5, 9, 1];
-        let expected = vec![
-            ("1".to_owned(), 7, vec![7]),
-            ("3".to_owned(), 1, vec![1, 4]),
-            ("5".to_owned(), 0, vec![0, 2, 5]),
-            ("9".to_owned(), 3, vec![3, 6]),
-        ];
-        for bits in [0, 1, 3] {
-            for batch_rows in 1..=8 {
-                assert_eq!(assembled(&keys, None, bits, batch_rows), expected);
-            }
-        }
-    }
-
-    #[test]
-    fn equal_hashes_of_different_texts_stay_apart() {
-        let got = assembled(&[1, 1, 1, 1], Some(&["x", "y", "x", "y"]), 2, 3);
-        assert_eq!(got, [("x".to_owned(), 0, vec![0, 2]), ("y".to_owned(), 1, vec![1, 3])]);
-    }
 
     #[test]
     fn partitions_follow_the_size() {

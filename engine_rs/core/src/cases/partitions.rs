@@ -3,8 +3,9 @@
 use std::cmp::Reverse;
 
 use crate::cases::aside::{Aside, AsideWriter, Loaded, Stored, bytes_of};
+use crate::cases::assembler::Assembler;
 use crate::cases::batch::Fold;
-use crate::cases::partition::{Assembler, Chunk, Partitioning, Piece};
+use crate::cases::partition::{Chunk, Partitioning, Piece};
 use crate::cases::split::split;
 use crate::context::{Account, Context, Step};
 use crate::error::{Error, ErrorKind, Result};

@@ -45,6 +45,17 @@ impl Encoded<'_> {
     pub fn same_case(&self, a: usize, b: usize) -> bool {
         self.keys[a] == self.keys[b] && self.ids.is_none_or(|ids| ids.value(a) == ids.value(b))
     }
+
+    /// How many maximal runs of events of one case there are.
+    pub fn runs(&self) -> usize {
+        let pairs = || self.keys.windows(2);
+        let changes = pairs().map(|pair| usize::from(pair[0] != pair[1])).sum::<usize>();
+        let missed = |ids: &TextColumn| {
+            let equal = pairs().enumerate().filter(|(_, pair)| pair[0] == pair[1]);
+            equal.filter(|&(at, _)| ids.value(at) != ids.value(at + 1)).count()
+        };
+        usize::from(!self.keys.is_empty()) + changes + self.ids.map_or(0, missed)
+    }
 }
 
 /// Not yet looked up.
@@ -205,5 +216,31 @@ impl<'a> Encoder<'a> {
             }
         };
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::StringArray;
+
+    use super::*;
+
+    fn runs(keys: &[u64], ids: Option<&[&str]>) -> usize {
+        let column = ids.map(|ids| {
+            let array: ArrayRef = Arc::new(StringArray::from(ids.to_vec()));
+            TextColumn::new(&array).unwrap()
+        });
+        let (codes, times) = (vec![0; keys.len()], vec![0; keys.len()]);
+        let ids = column.as_ref();
+        Encoded { keys, ids, codes: &codes, times: &times, starts: None, ties: None, first_order: 0 }.runs()
+    }
+
+    #[test]
+    fn runs_end_where_the_case_changes() {
+        assert_eq!(runs(&[], None), 0);
+        assert_eq!(runs(&[5], None), 1);
+        assert_eq!(runs(&[5, 5, 3, 5, 5], None), 3);
+        // Equal hashes of different texts are two cases.
+        assert_eq!(runs(&[5, 5, 3, 3], Some(&["a", "a", "b", "c"])), 3);
     }
 }
