@@ -110,7 +110,7 @@ def stale_files(installed: Path) -> list[str]:
     missing = [path for path in sources if not same(path, installed / path.relative_to(ROOT / "pycjm"))]
     library = next((installed / "_native").glob("*native*"), None)
     built = library.stat().st_mtime if library else 0
-    rust = [path for crate in ("core", "capi") for path in (ROOT / "engine_rs" / crate / "src").rglob("*.rs")]
+    rust = [path for crate in ("core", "capi", "lanes") for path in (ROOT / "engine_rs" / crate / "src").rglob("*.rs")]
     missing += [path for path in rust if path.stat().st_mtime > built]
     return [str(path.relative_to(ROOT)) for path in missing]
 
