@@ -6,6 +6,7 @@ use cjm_core::cases::assembler::Assembler;
 use cjm_core::cases::batch::{CaseBatch, Fold, Ids};
 use cjm_core::cases::order::Orderer;
 use cjm_core::cases::partition::{Partitioner, Partitioning};
+use cjm_core::context::Context;
 use cjm_core::error::Result;
 use cjm_core::log::encode::Encoded;
 use cjm_core::log::spec::Negative;
@@ -121,11 +122,12 @@ fn grouping(criterion: &mut Criterion) {
     let chunks = split();
     for (name, ascending) in [("bring cases together", true), ("bring cases together and order", false)] {
         group.bench_function(name, |bencher| {
-            let mut assembler = Assembler::default();
+            let (mut assembler, context) = (Assembler::default(), Context::new());
             bencher.iter(|| {
                 for partition in 0..partitioning.count() {
                     let pieces: Vec<_> = chunks.iter().map(|chunk| chunk.piece(partition)).collect();
-                    black_box(assembler.assemble(&pieces, ascending, &mut Nothing).unwrap());
+                    assembler.gather(&pieces, &context).unwrap();
+                    black_box(assembler.fold(ascending, &context, &mut Nothing).unwrap());
                 }
             })
         });
@@ -133,8 +135,11 @@ fn grouping(criterion: &mut Criterion) {
     let sorted = Log::new(EVENTS, 40);
     let offsets: Vec<u32> = sorted.batches(usize::MAX).remove(0);
     group.bench_function("order cases that are in order", |bencher| {
-        let mut orderer = Orderer::default();
-        bencher.iter(|| black_box(orderer.order(&offsets, &sorted.codes, &sorted.times, None, None).times.len()))
+        let (mut orderer, context) = (Orderer::default(), Context::new());
+        bencher.iter(|| {
+            let ordered = orderer.order(&offsets, &sorted.codes, &sorted.times, None, None, &context).unwrap();
+            black_box(ordered.times.len())
+        })
     });
 }
 
