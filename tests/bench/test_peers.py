@@ -16,7 +16,7 @@ import pycjm
 from pycjm.bench.answers import Answers, difference
 from pycjm.bench.peers import ENGINES, Log, Means, check, load
 from pycjm.bench.running import missing
-from pycjm.errors import InvalidArgument
+from pycjm.errors import InvalidArgument, Unsupported
 
 THREADS = 2
 
@@ -75,6 +75,34 @@ def test_the_ties_would_be_noticed() -> None:
     assert overview["tied_pairs"][0].as_py() > 1_000
     backwards = Log(log.take(pa.array(range(len(log) - 1, -1, -1))), None, "shuffled")
     assert difference(ask("native", backwards, "counts"), known("shuffled", "int", "counts")) is not None
+
+
+@pytest.mark.skipif(missing("numba-kernel") is not None, reason="numba is not installed")
+def test_the_kernel_by_hand_finds_out_how_rows_lie() -> None:
+    together = table("case", "int")
+    backwards = together.take(pa.array(range(len(together) - 1, -1, -1)))
+    # One case with all events, in which everything is a long sequence.
+    alone = table("shuffled", "int").set_column(0, "case_id", pa.array([7] * len(together)))
+    for log in (backwards, alone, together.slice(0, 1), together.slice(0, 2), alone.slice(0, 2)):
+        for question in ("all", "counts"):
+            given = Log(log, None, "case")
+            assert difference(ask("numba-kernel", given, question), ask("native", given, question)) is None
+
+
+@pytest.mark.skipif(missing("numba-kernel") is not None, reason="numba is not installed")
+def test_the_kernel_by_hand_refuses_what_it_cannot_hold() -> None:
+    columns = {"case_id": [1, 2, 1, 2], "activity": pa.array(["a"] * 4).dictionary_encode()}
+    far = pa.table({**columns, "timestamp": pa.array([0, 0, 1 << 62, 5], pa.timestamp("us", "UTC"))})
+    with pytest.raises(OverflowError, match="lie too far apart"):
+        ask("numba-kernel", Log(far, None, "time"), "all")
+    years = pa.array([k << 60 for k in range(-4, 5)], pa.timestamp("us", "UTC"))
+    one = pa.table({"case_id": [1] * 9, "activity": pa.array(["a"] * 9).dictionary_encode(), "timestamp": years})
+    with pytest.raises(OverflowError, match="add up to more than 63 bits"):
+        ask("numba-kernel", Log(one, None, "case"), "all")
+    labels = pa.array([str(k) for k in range(1_025)]).dictionary_encode()
+    many = pa.table({"case_id": range(1_025), "activity": labels, "timestamp": pa.array([0] * 1_025, years.type)})
+    with pytest.raises(Unsupported, match="1,025"):
+        load("numba-kernel")(Log(many, None, "case"), Means(THREADS))
 
 
 def answers() -> Answers:

@@ -90,6 +90,11 @@ class Engine:
 ENGINES = {
     "native": Engine("mine:Native", (), "pycjm's engine in Rust"),
     "numba": Engine("mine:Numba", ("numba",), "pycjm with backend='numba': compiled kernels, the log in memory"),
+    "numba-kernel": Engine(
+        "numba_kernel:NumbaKernel",
+        ("numba",),
+        "arrays of its own with codes; kernels for these questions alone, by hand, compiled by numba",
+    ),
     "reference": Engine(
         "mine:Reference",
         (),
