@@ -15,7 +15,7 @@ from numba import prange
 
 from . import ODD, counters, cut, parallel, serial, take
 
-ROWS_PER_TASK = 65_536
+TASKS_PER_THREAD = 4
 ROWS_PER_PARTITION = 24_576
 MAX_PARTITION_BITS = 9  # with more, the places to write at no longer fit the first cache
 SAMPLE_ROWS = 32_768
@@ -267,7 +267,8 @@ def _unpack(words, first, code_bits, times, codes):
 
 
 @serial
-def _order_worker(ids, words, offsets, form, codes, starts, n_cases, cursor):
+def _order_worker(ids, words, offsets, form, codes, n_cases, cursor):
+    """Order the words of partitions. In the place of ids, which are used up, come the beginnings of the cases."""
     size, first, code_bits, falls, can_rank, shift = form
     table, numbers = np.empty(16_384, ids.dtype), np.empty(16_384, np.int32)
     known, local, counts = np.empty(size, ids.dtype), np.empty(size, np.int32), np.empty(size, np.int64)
@@ -282,7 +283,7 @@ def _order_worker(ids, words, offsets, form, codes, starts, n_cases, cursor):
         n, table, numbers = number_all(ids[lo:hi], shift, table, numbers, known, local, counts)
         total = np.int64(0)
         for j in range(n):
-            begins[j], starts[lo + j] = total, lo + total
+            begins[j], ids[lo + j] = total, lo + total
             total, counts[j] = total + counts[j], total
         begins[n] = total
         _place_by_case(words[lo:hi], local[:m], counts, placed)
@@ -293,14 +294,15 @@ def _order_worker(ids, words, offsets, form, codes, starts, n_cases, cursor):
 
 
 @parallel
-def _order(threads, ids, words, offsets, form, codes, starts, n_cases, cursor):
+def _order(threads, ids, words, offsets, form, codes, n_cases, cursor):
     for _ in prange(threads):
-        _order_worker(ids, words, offsets, form, codes, starts, n_cases, cursor)
+        _order_worker(ids, words, offsets, form, codes, n_cases, cursor)
 
 
 def runs(threads: int, ids: np.ndarray) -> np.ndarray:
     """Where runs of one id begin, and at last the number of rows."""
-    bounds = cut(len(ids), max(threads, len(ids) // ROWS_PER_TASK))
+    # Few pieces: a large page is filled with zeros as soon as one number of it is written.
+    bounds = cut(len(ids), TASKS_PER_THREAD * threads)
     heads, n_heads = np.empty(len(ids) + len(bounds), np.int64), np.zeros(len(bounds) - 1, np.int64)
     _heads(threads, ids, bounds, heads, n_heads, counters())
     return _joined(threads, heads, bounds[:-1] + np.arange(len(n_heads)), n_heads, len(ids))
@@ -335,7 +337,7 @@ def partitioned(threads: int, ids: np.ndarray, codes: np.ndarray, times: np.ndar
     n = len(ids)
     bits = partition_bits(n, ROWS_PER_PARTITION)
     shift = np.uint64(64 - bits)
-    bounds = cut(n, 4 * threads)
+    bounds = cut(n, TASKS_PER_THREAD * threads)
     counts, extremes = np.zeros((len(bounds) - 1, 1 << bits), np.int64), np.zeros((len(bounds) - 1, 3), np.int64)
     _count(threads, ids, times, bounds, shift, counts, extremes, counters())
     first, range_bits = int(extremes[:, 0].min()), int(extremes[:, 1].max() - extremes[:, 0].min()).bit_length()
@@ -345,12 +347,12 @@ def partitioned(threads: int, ids: np.ndarray, codes: np.ndarray, times: np.ndar
     offsets, places = places_of(counts)
     out_ids, words = np.empty_like(ids), np.empty(n, np.int64)
     _scatter(threads, ids, times, codes, bounds, (first, code_bits, shift), places, out_ids, words, counters())
-    sorted_codes, starts, n_cases = np.empty_like(codes), np.empty(n, np.int64), np.zeros(1 << bits, np.int64)
+    sorted_codes, n_cases = np.empty_like(codes), np.zeros(1 << bits, np.int64)
     can_rank = range_bits + RANK_BITS <= 63
     # The slot comes from other bits of the hash than the partition does.
     form = int(np.diff(offsets).max()), first, code_bits, falls, can_rank, np.uint64(32 - bits)
-    _order(threads, out_ids, words, offsets, form, sorted_codes, starts, n_cases, counters())
-    return Cases(_joined(threads, starts, offsets[:-1], n_cases, n), sorted_codes, words)
+    _order(threads, out_ids, words, offsets, form, sorted_codes, n_cases, counters())
+    return Cases(_joined(threads, out_ids, offsets[:-1], n_cases, n), sorted_codes, words)
 
 
 def partition_bits(n: int, per_partition: int) -> int:
