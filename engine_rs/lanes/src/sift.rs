@@ -186,6 +186,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    type AnyForm = Box<dyn Fn(&[i64], &mut [Window], &mut Vec<i64>)>;
+
     proptest! {
         #[test]
         fn every_form_finds_what_comparing_one_by_one_finds(
@@ -207,7 +209,7 @@ mod tests {
                 retain(&mut values, windows);
                 kept.append(&mut values);
             };
-            let forms: [Box<dyn Fn(&[i64], &mut [Window], &mut Vec<i64>)>; 4] = [
+            let forms: [AnyForm; 4] = [
                 Box::new(sift as Form), Box::new(plain as Form), Box::new(in_place(retain)), Box::new(in_place(plain_retain)),
             ];
             for form in forms {
