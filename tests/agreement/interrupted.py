@@ -34,6 +34,7 @@ def main(path: str, phase: str, delay_s: str, memory_limit: str = "", spill_dir:
     log.describe()
     phases: list[str] = []
     sent: list[float] = []
+    begun: list[float] = []
 
     def interrupt() -> None:
         time.sleep(float(delay_s))
@@ -43,6 +44,7 @@ def main(path: str, phase: str, delay_s: str, memory_limit: str = "", spill_dir:
     timer = threading.Thread(target=interrupt)
 
     def progress(name: str, rows_done: int, rows_total: int | None) -> None:
+        begun.append(time.monotonic())
         if name not in phases:
             phases.append(name)
         if timer.ident is None and phase in (name, "any"):
@@ -54,6 +56,7 @@ def main(path: str, phase: str, delay_s: str, memory_limit: str = "", spill_dir:
         log.mine(*measures, progress=progress, top=100, **space)
     except KeyboardInterrupt:
         told["stopped_s"] = time.monotonic() - sent[0]
+    told["took_s"] = time.monotonic() - begun[0]
     told["signals"] = len(sent)
     if timer.ident is not None:
         timer.join()

@@ -80,9 +80,10 @@ def test_every_phase_can_be_stopped(large_log: Path) -> None:
 def test_a_run_stops_at_any_moment(large_log: Path, tmp_path: Path, limited: bool) -> None:
     """Moments spread over the whole run, at random; a machine under load is given two seconds."""
     space = (64_000_000, tmp_path) if limited else ()
+    whole_s = interrupted(large_log, "no such phase", 0.0, *space)["took_s"]
     stopped = []
-    for delay_s in np.random.default_rng(7).uniform(0, 2, 6):
-        told = interrupted(large_log, "any", delay_s, *space)
+    for share in np.random.default_rng(7).uniform(0, 1, 6):
+        told = interrupted(large_log, "any", share * whole_s, *space)
         if "stopped_s" not in told:
             continue
         stopped.append(told["phases"][-1])

@@ -16,14 +16,23 @@ import pycjm
 
 Run = Callable[..., Result]
 
+N_EVENTS = 8_000_000
+
 
 def lines_of_json(stderr: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in stderr.splitlines() if line.startswith("{")]
 
 
-def test_progress_as_lines_of_json(shell: Any, tmp_path: Path) -> None:
-    source = tmp_path / "log.parquet"
-    pycjm.write_synth(source, 1_000_000, layout="time")
+@pytest.fixture(scope="module")
+def long_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """So many events by time that each phase lasts longer than it takes to be told."""
+    path = tmp_path_factory.mktemp("long") / "log.parquet"
+    pycjm.write_synth(path, N_EVENTS, layout="time")
+    return path
+
+
+def test_progress_as_lines_of_json(shell: Any, long_log: Path, tmp_path: Path) -> None:
+    source = long_log
     out = ["--out", tmp_path / "out", "--measure", "cases", "--measure", "dfg", "--measure", "overview"]
     done = shell.run("mine", source, "--progress", "json", "-q", "--memory", "64MB", "--threads", 1, *out)
     assert (done.returncode, done.stdout) == (0, "")
@@ -39,7 +48,7 @@ def test_progress_as_lines_of_json(shell: Any, tmp_path: Path) -> None:
     for line in told:
         assert line["total"] is None or 0 <= line["done"] <= line["total"]
         if line["phase"] in ("partitioning", "mining"):
-            assert (line["unit"], line["total"], line["look"]) == ("rows", 1_000_000, 1)
+            assert (line["unit"], line["total"], line["look"]) == ("rows", N_EVENTS, 1)
         if line["phase"] == "mining":
             assert line["parts_done"] <= line["parts_total"] == 256
     times = [line["elapsed_s"] for line in (first, *told, last)]
@@ -66,7 +75,7 @@ def test_other_commands_tell_their_phases_too(run: Run, golden: str, tmp_path: P
     assert [line["phase"] for line in told if line["event"] == "progress"][-1] == "writing"
 
 
-def test_the_log_says_what_is_done(shell: Any, golden: str, tmp_path: Path) -> None:
+def test_the_log_says_what_is_done(shell: Any, golden: str, long_log: Path, tmp_path: Path) -> None:
     done = shell.run("mine", golden, "--log-level", "info", "-q", "--memory", "64MB", "--json")
     assert json.loads(done.stdout)["run"]["memory_limit_bytes"] == 64_000_000
     said = done.stderr
@@ -77,11 +86,9 @@ def test_the_log_says_what_is_done(shell: Any, golden: str, tmp_path: Path) -> N
     assert "DEBUG" not in said
     spill = tmp_path / "spill"
     spill.mkdir()
-    source = tmp_path / "log.parquet"
-    pycjm.write_synth(source, 1_000_000, layout="shuffled")
-    memory = ["--memory", "20MB", "--spill-dir", spill, "--threads", 2]
-    said = shell.run("mine", source, "--measure", "dfg", "--log-level", "debug", *memory).stderr
-    assert re.search(r"DEBUG file: .*log\.parquet, \d+ bytes, 1000000 rows", said)
+    memory = ["--memory", "64MB", "--spill-dir", spill, "--threads", 2]
+    said = shell.run("mine", long_log, "--measure", "dfg", "--log-level", "debug", *memory).stderr
+    assert re.search(rf"DEBUG file: .*log\.parquet, \d+ bytes, {N_EVENTS} rows", said)
     assert re.search(r"DEBUG partitioning: put \d+ bytes aside on disk, \d+ so far", said)
     assert re.search(r"cases did not stand together: partitioned, 256 partitions", said)
     assert shell.run("mine", golden, "-q", "--log-level", "error").stderr == ""
