@@ -4,7 +4,7 @@
 #[inline]
 pub fn count_bits(words: &[u64], totals: &mut [u64; 64]) {
     #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx512bw") {
+    if crate::has_avx512() {
         // SAFETY: the processor has what the function is compiled for.
         return unsafe { avx512(words, totals) };
     }

@@ -14,16 +14,16 @@ pub mod runs;
 pub mod sift;
 pub mod sums;
 
-/// Picks the widest form of a loop that the processor runs: `avx512` needs AVX-512F, `avx2` needs AVX2.
+/// Picks the widest form of a loop that the processor runs. What the forms are compiled for is at most what is asked here.
 macro_rules! widest {
     ($plain:ident, $avx2:ident, $avx512:ident, $($argument:expr),*) => {{
         #[cfg(target_arch = "x86_64")]
         {
-            if is_x86_feature_detected!("avx512f") {
+            if crate::has_avx512() {
                 // SAFETY: the processor has what the function is compiled for.
                 return unsafe { $avx512($($argument),*) };
             }
-            if is_x86_feature_detected!("avx2") {
+            if crate::has_avx2() {
                 // SAFETY: as above.
                 return unsafe { $avx2($($argument),*) };
             }
@@ -32,3 +32,21 @@ macro_rules! widest {
     }};
 }
 use widest;
+
+/// Whether everything is there that a form called `avx512` may be compiled for: `avx512f,avx512vl,avx512dq,avx512bw,popcnt`.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+fn has_avx512() -> bool {
+    is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512vl")
+        && is_x86_feature_detected!("avx512dq")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("popcnt")
+}
+
+/// Whether everything is there that a form called `avx2` may be compiled for: `avx2,popcnt`.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+fn has_avx2() -> bool {
+    is_x86_feature_detected!("avx2") && is_x86_feature_detected!("popcnt")
+}

@@ -29,8 +29,8 @@ def _bucket(value, lowest):
 
 
 @kernel
-def _nth(values, lo, hi, k):
-    """Return what ``values[k]`` is when ``values[lo:hi]`` is sorted; changes their order."""
+def nth(values, lo, hi, k):
+    """Return what ``values[k]`` is when ``values[lo:hi]`` is sorted, and put it there: none before it is larger."""
     state = hi - lo
     while hi - lo > 16:
         state = state * 6364136223846793005 + 1442695040888963407
@@ -124,7 +124,7 @@ def _select_large(values, lowest, ranks, found, histogram, slots):
             nexts[slot] += 1
     for r in range(ranks.size):
         slot = of_rank[r]
-        found[r] = _nth(few, starts[slot], nexts[slot], starts[slot] + ranks[r] - before[slot])
+        found[r] = nth(few, starts[slot], nexts[slot], starts[slot] + ranks[r] - before[slot])
 
 
 @kernel

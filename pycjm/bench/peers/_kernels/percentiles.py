@@ -8,6 +8,8 @@ from __future__ import annotations
 import numpy as np
 from numba import prange
 
+from pycjm.backends._jit.selection import nth
+
 from . import counters, parallel, serial, take
 from .folding import Bins, Fold, bin_gaps, bin_of, block_end, find_edges, find_gaps
 
@@ -155,41 +157,6 @@ def _gather(threads, log, binning, slot_of_bin, slots, values, cursor):
 
 
 @serial
-def _nth(values, lo, hi, k):
-    """Return what ``values[k]`` is when ``values[lo:hi]`` is sorted, and put it there: none before it is larger."""
-    state = hi - lo
-    while hi - lo > 16:
-        state = state * 6364136223846793005 + 1442695040888963407
-        a, b, c = values[lo], values[lo + ((state >> 33) & 0x3FFFFFFF) % (hi - lo)], values[hi - 1]
-        pivot = max(min(a, b), min(max(a, b), c))
-        below, i, above = lo, lo, hi
-        while i < above:
-            value = values[i]
-            if value < pivot:
-                values[i], values[below] = values[below], value
-                below += 1
-                i += 1
-            elif value > pivot:
-                above -= 1
-                values[i], values[above] = values[above], value
-            else:
-                i += 1
-        if k < below:
-            hi = below
-        elif k >= above:
-            lo = above
-        else:
-            return values[k]
-    for i in range(lo + 1, hi):
-        value, j = values[i], i
-        while j > lo and values[j - 1] > value:
-            values[j] = values[j - 1]
-            j -= 1
-        values[j] = value
-    return values[k]
-
-
-@serial
 def _select_worker(slot_of_rank, at, slots, values, found, cursor):
     while True:
         k = take(cursor, NEXT, 1)
@@ -201,7 +168,7 @@ def _select_worker(slot_of_rank, at, slots, values, found, cursor):
             if r and slot_of_rank[k, r] == slot_of_rank[k, r - 1]:
                 # What stands before a rank that is found already is not larger.
                 lo += at[k, r - 1]
-            found[k, r] = _nth(values, lo, end, begin + at[k, r])
+            found[k, r] = nth(values, lo, end, begin + at[k, r])
 
 
 @parallel

@@ -40,25 +40,17 @@ struct Narrow {
     ends: [u64; WIDTH],
     cases: [u64; WIDTH],
     rework: [u64; WIDTH],
-    /// Of each case of a batch, the activities that were seen in it, and those that were seen again.
-    seen: Vec<u64>,
-    again: Vec<u64>,
 }
 
 const WIDTH: usize = 64;
 
+/// Cases that are counted together: what is known of them stays close.
+const SOME: usize = 255;
+
 impl Default for Narrow {
     fn default() -> Narrow {
         let none = [0; WIDTH];
-        Narrow {
-            events: [none; 2],
-            starts: none,
-            ends: none,
-            cases: none,
-            rework: none,
-            seen: Vec::new(),
-            again: Vec::new(),
-        }
+        Narrow { events: [none; 2], starts: none, ends: none, cases: none, rework: none }
     }
 }
 
@@ -74,26 +66,27 @@ impl Narrow {
     }
 
     fn fold(&mut self, batch: &CaseBatch<'_>) {
-        let Narrow { starts, ends, cases, rework, seen, again, .. } = self;
-        seen.clear();
-        again.clear();
-        for i in 0..batch.cases() {
-            let codes = &batch.codes[batch.events(i)];
-            let (mut once, mut twice) = (0u64, 0u64);
-            for &code in codes {
-                let bit = 1 << (code % WIDTH as u32);
-                twice |= once & bit;
-                once |= bit;
+        // Of some cases, the activities that were seen in each, and those that were seen again.
+        let (mut seen, mut again) = ([0; SOME], [0; SOME]);
+        for first in (0..batch.cases()).step_by(SOME) {
+            let cases = first..batch.cases().min(first + SOME);
+            let n = cases.len();
+            for ((case, seen), again) in cases.zip(&mut seen).zip(&mut again) {
+                let codes = &batch.codes[batch.events(case)];
+                (*seen, *again) = (0u64, 0u64);
+                for &code in codes {
+                    let bit = 1 << (code % WIDTH as u32);
+                    *again |= *seen & bit;
+                    *seen |= bit;
+                }
+                if let (Some(&first), Some(&last)) = (codes.first(), codes.last()) {
+                    self.starts[first as usize % WIDTH] += 1;
+                    self.ends[last as usize % WIDTH] += 1;
+                }
             }
-            seen.push(once);
-            again.push(twice);
-            if let (Some(&first), Some(&last)) = (codes.first(), codes.last()) {
-                starts[first as usize % WIDTH] += 1;
-                ends[last as usize % WIDTH] += 1;
-            }
+            count_bits(&seen[..n], &mut self.cases);
+            count_bits(&again[..n], &mut self.rework);
         }
-        count_bits(seen, cases);
-        count_bits(again, rework);
     }
 }
 
