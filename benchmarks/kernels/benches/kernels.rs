@@ -81,7 +81,13 @@ fn folds(criterion: &mut Criterion) {
             fold(&mut group, name, &log, new, |state, batch| state.fold(batch).unwrap());
         }
         let keep = variants::Keep { durations: true, cases: false };
-        fold(&mut group, "variants", &log, || variants::State::new(keep, None), |state, batch| state.fold(batch).unwrap());
+        fold(
+            &mut group,
+            "variants",
+            &log,
+            || variants::State::new(keep, None),
+            |state, batch| state.fold(batch).unwrap(),
+        );
         fold(&mut group, "durations", &log, || durations::State::new(&exact), |state, batch| state.fold(batch));
     }
 }

@@ -35,7 +35,9 @@ fn lanes(criterion: &mut Criterion) {
     let (keys, times) = (&log.keys[..VALUES], &log.times[..VALUES]);
 
     both(criterion, "sums", [("wide", sums::sums as fn(&[i64]) -> _), ("plain", sums::plain)], |form| {
-        gaps.chunks(BIN).for_each(|bin| drop(black_box(form(black_box(bin)))));
+        for bin in gaps.chunks(BIN) {
+            black_box(form(black_box(bin)));
+        }
     });
     type Sift = fn(&[i64], &mut [Window], &mut Vec<i64>);
     let mut windows = vec![window(0.48, 0.52), window(0.88, 0.92), window(0.93, 0.96), window(0.98, 0.995)];
@@ -49,9 +51,14 @@ fn lanes(criterion: &mut Criterion) {
     both(criterion, "where runs begin", [("wide", runs::run_starts as Runs), ("plain", runs::plain)], |form| {
         black_box(form(black_box(keys), times, &mut starts));
     });
-    both(criterion, "equal neighbours", [("wide", pairs::any_equal as fn(&[i64]) -> bool), ("plain", pairs::plain)], |form| {
-        black_box(form(black_box(&gaps)));
-    });
+    both(
+        criterion,
+        "equal neighbours",
+        [("wide", pairs::any_equal as fn(&[i64]) -> bool), ("plain", pairs::plain)],
+        |form| {
+            black_box(form(black_box(&gaps)));
+        },
+    );
     let mut totals = [0; 64];
     type Bits = fn(&[u64], &mut [u64; 64]);
     both(criterion, "bits of words", [("wide", bits::count_bits as Bits), ("plain", bits::plain)], |form| {
