@@ -12,7 +12,7 @@ if (folder := str(Path(__file__).resolve().parent)) not in sys.path:
     sys.path.append(folder)
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # A shell starts what runs in the background so, and all that it starts inherits it; tests of Ctrl-C need the signal.
+    # A shell starts what runs in the background so, and it is inherited; tests of Ctrl-C need the signal.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
