@@ -110,6 +110,7 @@ fn grouping(criterion: &mut Criterion) {
         Encoded {
             keys: &log.keys[part.clone()],
             ids: None,
+            neighbours_differ: true,
             codes: &log.codes[part.clone()],
             times: &log.times[part],
             starts: None,

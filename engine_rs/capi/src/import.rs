@@ -1,15 +1,17 @@
 //! How do record batches of another library come in, so that the engine never sees one that breaks the Arrow format?
 //!
 //! Each array is checked before it is taken over ([`crate::shape`]) and, unless the log spec says `"trusted": true`,
-//! validated in full: offsets, UTF-8, dictionary keys, nulls, at every level. Failures travel as the engine's own
-//! [`Error`] inside [`ArrowError::ExternalError`], so that the core gives them on unchanged.
+//! validated in full before any value is looked at: offsets, UTF-8, dictionary keys, nulls, at every level. The latter
+//! takes time, so that it is left to the threads that read, part by part. Failures travel as the engine's own [`Error`]
+//! inside [`ArrowError::ExternalError`], so that the core gives them on unchanged.
 
+use std::collections::VecDeque;
 use std::ffi::{CStr, c_int};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema, from_ffi_and_data_type};
 use arrow_array::ffi_stream::FFI_ArrowArrayStream;
-use arrow_array::{RecordBatch, RecordBatchOptions, RecordBatchReader, StructArray};
+use arrow_array::{Array, RecordBatch, RecordBatchOptions, RecordBatchReader, StructArray};
 use arrow_data::ArrayData;
 use arrow_schema::{ArrowError, DataType, Schema, SchemaRef};
 use cjm_core::error::{Error, ErrorKind, Result, quietly};
@@ -32,21 +34,27 @@ pub(crate) unsafe fn take(stream: *mut FFI_ArrowArrayStream) -> Result<FFI_Arrow
     Ok(taken)
 }
 
-/// A foreign stream as a reader of checked batches.
+/// A foreign stream as a reader of batches, whose shape is checked.
 pub(crate) struct Imported {
     stream: Option<FFI_ArrowArrayStream>,
     schema: SchemaRef,
     struct_type: DataType,
-    trusted: bool,
+    validator: Option<Validator>,
     rows: u64,
 }
 
 impl Imported {
-    /// Reads the schema. No batch is asked for yet.
-    pub(crate) fn new(mut stream: FFI_ArrowArrayStream, trusted: bool) -> Result<Imported> {
+    /// Reads the schema. No batch is asked for yet. Values of batches must not be looked at before a [`Validator`] has seen
+    /// them, or the caller has said that they may be trusted.
+    pub(crate) fn new(mut stream: FFI_ArrowArrayStream) -> Result<Imported> {
         let schema = read_schema(&mut stream)?;
         let struct_type = DataType::Struct(schema.fields().clone());
-        Ok(Imported { stream: Some(stream), schema: Arc::new(schema), struct_type, trusted, rows: 0 })
+        Ok(Imported { stream: Some(stream), schema: Arc::new(schema), struct_type, validator: None, rows: 0 })
+    }
+
+    /// The same, with batches that are validated when they come.
+    pub(crate) fn validated(self) -> Imported {
+        Imported { validator: Some(Validator::default()), ..self }
     }
 
     fn read(&mut self) -> Result<Option<RecordBatch>> {
@@ -67,30 +75,65 @@ impl Imported {
         }
         // SAFETY: the shape is checked; that the buffers are as long as it says is the producer's promise.
         let data = unsafe { from_ffi_and_data_type(array, self.struct_type.clone()) }.map_err(broken)?;
-        self.validate(&data)?;
-        let rows = data.len();
-        let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        let columns = StructArray::from(data).into_parts().1;
-        let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options).map_err(broken)?;
-        self.rows += rows as u64;
-        Ok(Some(batch))
-    }
-
-    /// Refuses what later code would read wrongly, or outside of memory.
-    fn validate(&self, data: &ArrayData) -> Result<()> {
         if data.nulls().is_some_and(|nulls| nulls.null_count() > 0) {
             return Err(Error::data("the stream has rows that are null as a whole; a table cannot hold those"));
         }
         data.validate().map_err(broken)?;
-        if self.trusted {
-            return Ok(());
+        let rows = data.len();
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        let columns = StructArray::from(data).into_parts().1;
+        let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options).map_err(broken)?;
+        if let Some(validator) = &self.validator {
+            validator.validate(&batch, self.rows)?;
         }
-        for (field, column) in self.schema.fields().iter().zip(data.child_data()) {
-            column.validate_full().map_err(|error| {
-                let rows = format!("rows {} to {}", self.rows, self.rows + data.len() as u64 - 1);
-                malformed(field.name(), &format!("{error} ({rows})")).with("row", self.rows)
+        self.rows += rows as u64;
+        Ok(Some(batch))
+    }
+}
+
+/// Refuses what later code would read wrongly, or outside of memory. Many batches may share a dictionary: it is validated
+/// once.
+#[derive(Default)]
+pub(crate) struct Validator {
+    dictionaries: Mutex<VecDeque<ArrayData>>,
+}
+
+/// Dictionaries that are known to be valid, at most: a few columns' on a few threads.
+const DICTIONARIES: usize = 16;
+
+impl Validator {
+    /// What is called for each batch.
+    pub(crate) fn into_check(self) -> impl Fn(&RecordBatch, u64) -> Result<()> + Send + Sync {
+        move |batch, row| {
+            quietly(|| self.validate(batch, row)).unwrap_or_else(|text| {
+                Err(Error::data(format!("the stream's producer gave a batch that Arrow cannot read: {text}")))
+            })
+        }
+    }
+
+    fn validate(&self, batch: &RecordBatch, row: u64) -> Result<()> {
+        for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
+            self.validate_column(&column.to_data()).map_err(|error| {
+                let rows = format!("rows {row} to {}", (row + batch.num_rows() as u64).saturating_sub(1));
+                malformed(field.name(), &format!("{error} ({rows})")).with("row", row)
             })?;
         }
+        Ok(())
+    }
+
+    fn validate_column(&self, column: &ArrayData) -> std::result::Result<(), ArrowError> {
+        let (DataType::Dictionary(..), [dictionary]) = (column.data_type(), column.child_data()) else {
+            return column.validate_full();
+        };
+        column.validate_data()?;
+        // Who comes second waits here for the first one, and does not do the same once more.
+        let mut known = self.dictionaries.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.iter().any(|known| known.ptr_eq(dictionary)) {
+            return Ok(());
+        }
+        dictionary.validate_full()?;
+        known.truncate(DICTIONARIES - 1);
+        known.push_front(dictionary.clone());
         Ok(())
     }
 }

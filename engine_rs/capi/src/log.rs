@@ -1,16 +1,18 @@
 //! Where do events come from, as the embedder says it: files, or a stream of another library?
 
 use std::ffi::c_char;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use arrow_array::ffi_stream::FFI_ArrowArrayStream;
 use cjm_core::log::Log;
+use cjm_core::log::stream::Check;
 
 use crate::context::cjm_context;
 use crate::error::{cjm_error, cjm_status};
 use crate::export::export;
 use crate::guard::{self, Call, Handle, guard};
-use crate::import::{Imported, take};
+use crate::import::{Imported, Validator, take};
 use crate::text;
 
 /// An event log: where its rows are and which columns play which part. It holds no events of its own.
@@ -66,7 +68,7 @@ pub unsafe extern "C" fn cjm_log_open(
 ///
 /// The stream is consumed, also when the call fails: `stream->release` is NULL afterwards, and the library releases the
 /// stream once it is read or the log is freed. Only the schema is read here, and the first rows where timestamps are
-/// texts. Every batch is validated in full when it is read, unless the spec says `"trusted": true`; a batch that breaks
+/// texts. The columns that are read are validated in full, on the threads that read them, unless the spec says `"trusted": true`; a batch that breaks
 /// the format makes that read fail with `CJM_INVALID_DATA`. The producer promises that its buffers are as long as its
 /// lengths say: the interface carries no sizes. Its callbacks are called by one thread at a time, not always the same
 /// one; its arrays are released by any thread.
@@ -89,8 +91,9 @@ pub unsafe extern "C" fn cjm_log_from_stream(
         let stream = unsafe { take(stream) }?;
         // SAFETY: each pointer is NULL or what the header asks for.
         let (spec, out) = unsafe { (call.text(spec_json, "spec_json")?, call.out(out, "out")?) };
-        let reader = Imported::new(stream, is_trusted(spec))?;
-        out.give(cjm_log::new(Log::from_reader(Box::new(reader), spec)?));
+        let reader = Imported::new(stream)?;
+        let check = (!is_trusted(spec)).then(|| Arc::new(Validator::default().into_check()) as Arc<Check>);
+        out.give(cjm_log::new(Log::from_unchecked(Box::new(reader), check, spec)?));
         Ok(())
     };
     // SAFETY: `err` is NULL or valid for writing.

@@ -104,10 +104,10 @@ pub unsafe extern "C" fn cjm_merge(
             unsafe { (call.text(plan_json, "plan_json")?, call.handle(context, "context")?, call.out(out, "out")?) };
         let _running = context.start()?;
         let open = |(number, stream): (usize, Result<_>)| {
-            let reader = stream.and_then(|stream| Imported::new(stream, false)).map_err(|error| {
+            let reader = stream.and_then(Imported::new).map_err(|error| {
                 Error::new(error.kind(), format!("state {}: {}", number + 1, error.message())).with("state", number + 1)
             })?;
-            Ok(Box::new(reader) as Box<dyn RecordBatchReader + Send>)
+            Ok(Box::new(reader.validated()) as Box<dyn RecordBatchReader + Send>)
         };
         let readers = streams?.into_iter().enumerate().map(open).collect::<Result<Vec<_>>>()?;
         let result = merge(readers, plan, &context.context)?;

@@ -1,7 +1,7 @@
 //! How is a plan answered? One reading of the log, folds on every thread, then tables.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use arrow_array::{RecordBatchIterator, RecordBatchReader};
@@ -19,6 +19,7 @@ use crate::error::{Error, ErrorKind, Result, guarded};
 use crate::log::encode::{Encoded, Encoder};
 use crate::log::labels::Labels;
 use crate::log::normalise::{Normaliser, NullTally};
+use crate::log::numbering::Numbering;
 use crate::log::source::Task;
 use crate::log::{Log, dropped_json};
 use crate::measure::folds::{Folds, SecondLook, gaps_quota};
@@ -87,6 +88,7 @@ pub fn mine(log: &Log, plan: &str, context: &Context) -> Result<MiningResult> {
             context,
             labels: Labels::default(),
             of_labels: Mutex::new(Account::new(context, Step::Measures)),
+            numbering: OnceLock::new(),
             nulls: NullTally::default(),
             phases: Mutex::default(),
         }
@@ -112,6 +114,8 @@ struct Run<'a> {
     context: &'a Context,
     labels: Labels,
     of_labels: Mutex<Account<'a>>,
+    /// Numbers for case ids, where they are values of one dictionary.
+    numbering: OnceLock<Numbering>,
     nulls: NullTally,
     phases: Mutex<Vec<(&'static str, f64)>>,
 }
@@ -141,6 +145,7 @@ impl Run<'_> {
         self.context.enter_look(1);
         self.log.roles()?;
         Folds::new(self.plan, self.log.spec().negative, &self.labels, self.context)?;
+        self.number_ids()?;
         let Looks { grouped, row_bytes } = self.look();
         let mut attempts = vec![if grouped { "case" } else { "partitioned" }];
         let mut folded = if grouped { self.read_grouped()? } else { None };
@@ -202,6 +207,23 @@ impl Run<'_> {
         outcome
     }
 
+    /// Finds numbers for the case ids, if they are the values of one dictionary, and these not more than there are rows.
+    fn number_ids(&self) -> Result<()> {
+        let (roles, source) = (self.log.roles()?, self.log.source());
+        let [case] = roles.case[..] else { return Ok(()) };
+        if roles.types.case.is_integer() {
+            return Ok(());
+        }
+        // What is wrong with the rows is told when they are read.
+        let Ok(Some(dictionary)) = source.dictionary(&roles.columns[case]) else { return Ok(()) };
+        if !dictionary.is_empty() && source.rows().is_some_and(|rows| dictionary.len() as u64 <= rows) {
+            if let Some(numbering) = Numbering::new(&dictionary, self.context)? {
+                let _ = self.numbering.set(numbering);
+            }
+        }
+        Ok(())
+    }
+
     /// A look at the first rows: do cases seem to lie together? A source that can be read only once is partitioned at
     /// once: there is no second try.
     fn look(&self) -> Looks {
@@ -214,7 +236,7 @@ impl Run<'_> {
             let batch = batch.slice(0, batch.num_rows().min(self.context.batch_rows()));
             let (labels, nulls) = (Labels::default(), NullTally::default());
             let events = Normaliser::new(roles, self.log.spec(), &nulls).apply(&batch, 0, None)?;
-            let mut encoder = Encoder::new(&labels, &roles.types)?;
+            let mut encoder = Encoder::new(&labels, &roles.types, self.numbering.get())?;
             let sample = encoder.encode(&events, 0)?;
             let grouped = looks_grouped(&sample);
             let row_bytes = (self.context.memory().limit_bytes().is_some() && !sample.keys.is_empty()).then(|| {
@@ -231,7 +253,8 @@ impl Run<'_> {
         let negative = self.log.spec().negative;
         let types = &self.log.roles()?.types;
         let collector = self.plan.state.as_ref().map(|asked| Collector::new(asked, types, negative, self.context));
-        Ok(Beside { fold: Folds::new(self.plan, negative, &self.labels, self.context)?, collector })
+        let ids = self.numbering.get().map(Numbering::values);
+        Ok(Beside { fold: Folds::new(self.plan, negative, &self.labels, self.context)?, collector, ids })
     }
 
     /// The state of the log, where one is asked for.
@@ -455,7 +478,7 @@ impl Run<'_> {
             let errors = FirstError::default();
             let sinks = workers::on_all(self.context, |_| {
                 let mut sink = sink()?;
-                let mut encoder = Encoder::new(&self.labels, &roles.types)?;
+                let mut encoder = Encoder::new(&self.labels, &roles.types, self.numbering.get())?;
                 let mut normaliser = Normaliser::new(roles, self.log.spec(), nulls);
                 while !errors.is_set() {
                     let task = match queue.next() {

@@ -530,6 +530,7 @@ mod tests {
                 partitioner.split(&Encoded {
                     keys: &keys[own.clone()],
                     ids: full.then_some(&column),
+                    neighbours_differ: false,
                     codes: &codes[own.clone()],
                     times: &times[own.clone()],
                     starts: full.then_some(&times[own.clone()]),

@@ -262,6 +262,7 @@ mod tests {
             chunks.push(partitioner.split(&Encoded {
                 keys: &keys[rows.clone()],
                 ids: column.as_ref(),
+                neighbours_differ: false,
                 codes: &codes[rows.clone()],
                 times: &times[rows.clone()],
                 starts: None,

@@ -37,6 +37,8 @@ pub enum Ids<'a> {
     },
     /// Case `i`'s id is the list's `i`-th.
     Each(&'a ByteList),
+    /// Keys number the values of a column.
+    Numbered(&'a TextColumn),
 }
 
 impl CaseBatch<'_> {
@@ -73,6 +75,7 @@ impl CaseBatch<'_> {
             Ids::Keys => None,
             Ids::Rows { column, rows } => Some(column.value(rows[i] as usize)),
             Ids::Each(list) => Some(list.get(i)),
+            Ids::Numbered(column) => Some(column.value(self.keys[i] as usize)),
         }
     }
 }

@@ -312,6 +312,7 @@ mod tests {
                     .push(&Encoded {
                         keys: &keys[rows.clone()],
                         ids: None,
+                        neighbours_differ: true,
                         codes: &codes[rows.clone()],
                         times: &times[rows.clone()],
                         starts: None,

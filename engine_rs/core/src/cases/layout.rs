@@ -120,15 +120,10 @@ pub fn decide(summaries: &[Summary], cases: u64) -> Layout {
 /// Where each run of rows of one case begins. Returns whether the times in every run ascend.
 pub fn run_starts(batch: &Encoded<'_>, starts: &mut Vec<u32>) -> bool {
     let ascends = cjm_lanes::runs::run_starts(batch.keys, batch.times, starts);
-    if let Some(ids) = batch.ids {
-        // Different texts have different hashes but once in a very long time.
-        let equal = |&(i, pair): &(usize, &[u64])| pair[0] == pair[1] && ids.value(i) != ids.value(i + 1);
-        let missed = batch.keys.windows(2).enumerate().filter(equal).map(|(i, _)| i as u32 + 1);
-        let before = starts.len();
-        starts.extend(missed);
-        if starts.len() > before {
-            starts.sort_unstable();
-        }
+    let before = starts.len();
+    starts.extend(batch.hidden_starts().map(|at| at as u32));
+    if starts.len() > before {
+        starts.sort_unstable();
     }
     ascends
 }
@@ -299,7 +294,8 @@ mod tests {
     use super::*;
 
     fn encoded<'a>(keys: &'a [u64], times: &'a [i64]) -> Encoded<'a> {
-        Encoded { keys, ids: None, codes: &[], times, starts: None, ties: None, first_order: 0 }
+        let (ids, neighbours_differ, first_order) = (None, true, 0);
+        Encoded { keys, ids, neighbours_differ, codes: &[], times, starts: None, ties: None, first_order }
     }
 
     #[test]

@@ -239,13 +239,8 @@ impl Partitioner {
         if self.with_rows || batch.ids.is_some() || batch.ties.is_some() {
             let rows: Vec<u32> = (0..batch.keys.len() as u32).collect();
             let places = self.spread(&chunk.offsets, &rows, |row| row);
-            let gathered = |value: &dyn Fn(usize, &mut ByteList)| {
-                let mut list = ByteList::default();
-                places.iter().for_each(|&place| value(place as usize, &mut list));
-                list
-            };
-            chunk.ids = batch.ids.map(|ids| gathered(&|row, list| list.push(ids.value(row))));
-            chunk.ties = batch.ties.map(|ties| gathered(&|row, list| list.push(ties.get(row))));
+            chunk.ids = batch.ids.map(|ids| gathered(&places, |row| ids.value(row)));
+            chunk.ties = batch.ties.map(|ties| gathered(&places, |row| ties.get(row)));
             chunk.rows = self.with_rows.then_some(places);
         }
         chunk
@@ -305,6 +300,14 @@ impl Partitioner {
         }
         offsets
     }
+}
+
+/// The texts of the rows at `places`.
+fn gathered<'t>(places: &[u32], text: impl Fn(usize) -> &'t [u8]) -> ByteList {
+    let bytes = (0..places.len()).map(|row| text(row).len()).sum();
+    let mut list = ByteList::with_capacity(places.len(), bytes);
+    places.iter().for_each(|&place| list.push(text(place as usize)));
+    list
 }
 
 #[cfg(test)]

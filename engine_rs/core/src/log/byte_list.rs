@@ -14,6 +14,13 @@ impl Default for ByteList {
 }
 
 impl ByteList {
+    /// Room for so many strings of so many bytes in all.
+    pub fn with_capacity(strings: usize, bytes: usize) -> ByteList {
+        let mut offsets = Vec::with_capacity(strings + 1);
+        offsets.push(0);
+        ByteList { offsets, bytes: Vec::with_capacity(bytes) }
+    }
+
     /// Adds one at the end.
     pub fn push(&mut self, value: &[u8]) {
         self.bytes.extend_from_slice(value);

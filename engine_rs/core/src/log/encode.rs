@@ -18,6 +18,7 @@ use crate::hash;
 use crate::log::byte_list::ByteList;
 use crate::log::labels::{KnownLabels, Labels};
 use crate::log::normalise::EventBatch;
+use crate::log::numbering::Numbering;
 use crate::log::roles::EventTypes;
 use crate::log::text::TextColumn;
 
@@ -27,6 +28,8 @@ pub struct Encoded<'a> {
     pub keys: &'a [u64],
     /// Case id per event, where keys are hashes.
     pub ids: Option<&'a TextColumn>,
+    /// Whether neighbours with different ids are known to have different keys.
+    pub neighbours_differ: bool,
     /// Activity code per event.
     pub codes: &'a [u32],
     /// Timestamp per event, in ticks.
@@ -50,24 +53,34 @@ impl Encoded<'_> {
     pub fn runs(&self) -> usize {
         let pairs = || self.keys.windows(2);
         let changes = pairs().map(|pair| usize::from(pair[0] != pair[1])).sum::<usize>();
-        let missed = |ids: &TextColumn| {
-            let equal = pairs().enumerate().filter(|(_, pair)| pair[0] == pair[1]);
-            equal.filter(|&(at, _)| ids.value(at) != ids.value(at + 1)).count()
-        };
-        usize::from(!self.keys.is_empty()) + changes + self.ids.map_or(0, missed)
+        usize::from(!self.keys.is_empty()) + changes + self.hidden_starts().count()
+    }
+
+    /// Where runs begin that keys do not show, since neighbours with different ids have one: once in a very long time.
+    pub fn hidden_starts(&self) -> impl Iterator<Item = usize> + '_ {
+        let ids = self.ids.filter(|_| !self.neighbours_differ);
+        ids.into_iter().flat_map(|ids| {
+            (1..self.keys.len()).filter(|&at| self.keys[at - 1] == self.keys[at] && ids.value(at - 1) != ids.value(at))
+        })
     }
 }
 
 /// Not yet looked up.
 const UNKNOWN: u32 = u32::MAX;
 
+/// Not yet hashed; a value that has this hash is hashed whenever it comes.
+const NOT_HASHED: u64 = 0;
+
 /// Encodes the batches that one thread reads.
 pub struct Encoder<'a> {
     labels: KnownLabels<'a>,
     dictionary: Option<(ArrayRef, Vec<u32>)>,
     codes: Vec<u32>,
+    numbering: Option<&'a Numbering>,
     keys: ScalarBuffer<u64>,
     ids: Option<TextColumn>,
+    neighbours_differ: bool,
+    hashes: Option<(ArrayRef, Vec<u64>)>,
     ties: Option<(RowConverter, ByteList)>,
 }
 
@@ -85,11 +98,15 @@ fn without_negative_zero(column: &ArrayRef) -> ArrayRef {
 }
 
 impl<'a> Encoder<'a> {
-    /// An encoder into the codes of `labels`.
+    /// An encoder into the codes of `labels`, and of case ids into the numbers of `numbering` where there is one.
     ///
     /// # Errors
     /// INVALID_ARGUMENT for an `order_by` column of a type without an order.
-    pub fn new(labels: &'a Labels, types: &EventTypes) -> Result<Encoder<'a>> {
+    pub fn new(
+        labels: &'a Labels,
+        types: &EventTypes,
+        numbering: Option<&'a Numbering>,
+    ) -> Result<Encoder<'a>> {
         let options = SortOptions { descending: false, nulls_first: false };
         let fields = types.order.iter().map(|kind| SortField::new_with_options(kind.clone(), options)).collect();
         let ties = match types.order.is_empty() {
@@ -104,8 +121,11 @@ impl<'a> Encoder<'a> {
             labels: KnownLabels::new(labels),
             dictionary: None,
             codes: Vec::new(),
+            numbering,
             keys: ScalarBuffer::from(Vec::new()),
             ids: None,
+            neighbours_differ: true,
+            hashes: None,
             ties,
         })
     }
@@ -127,6 +147,7 @@ impl<'a> Encoder<'a> {
         Ok(Encoded {
             keys: &self.keys,
             ids: self.ids.as_ref(),
+            neighbours_differ: self.neighbours_differ,
             codes: &self.codes,
             times: &batch.times,
             starts: batch.starts.as_deref(),
@@ -173,7 +194,7 @@ impl<'a> Encoder<'a> {
     }
 
     fn encode_cases(&mut self, column: &ArrayRef) -> Result<()> {
-        self.ids = None;
+        (self.ids, self.neighbours_differ) = (None, true);
         let plain = match column.data_type() {
             DataType::Dictionary(_, value) if value.is_integer() => {
                 &cast(column, value).map_err(|error| Error::internal(error.to_string()))?
@@ -193,29 +214,65 @@ impl<'a> Encoder<'a> {
             }
             _ => {
                 let text = TextColumn::new(plain).ok_or_else(|| Error::internal("the case id has no bytes"))?;
-                let keys: Vec<u64> = match &text {
-                    TextColumn::Coded { keys, values, .. } if values.len() <= keys.len() => {
-                        let hashes: Vec<u64> = (0..values.len()).map(|i| hash::of_bytes(values.value(i))).collect();
-                        keys.iter().map(|&key| hashes[key as usize]).collect()
+                let keys = match (&text, self.numbering) {
+                    (TextColumn::Coded { keys, dictionary, .. }, Some(numbering)) if numbering.is_of(dictionary) => {
+                        numbering.numbers(keys)
                     }
-                    TextColumn::Coded { keys, values, .. } => {
-                        // Equal neighbours, as in logs by case, have the same value without a look at it.
-                        let mut last = (None, 0);
-                        let mut hash_of = |key| {
-                            if last.0 != Some(key) {
-                                last = (Some(key), hash::of_bytes(values.value(key as usize)));
-                            }
-                            last.1
+                    (_, Some(_)) => return Err(Error::internal("the rows do not share their dictionary after all")),
+                    (TextColumn::Coded { keys, values, dictionary }, None) => {
+                        let hashes = match self.hashes.take() {
+                            Some((known, hashes)) if known.to_data().ptr_eq(&dictionary.to_data()) => hashes,
+                            _ => vec![NOT_HASHED; values.len()],
                         };
-                        keys.iter().map(|&key| hash_of(key)).collect()
+                        let (keys, hashes) = self.hash_coded(keys, values, hashes);
+                        self.hashes = Some((dictionary.clone(), hashes));
+                        keys
                     }
-                    text => (0..text.len()).map(|row| hash::of_bytes(text.value(row))).collect(),
+                    (text, None) => self.hash_plain(text),
                 };
-                self.ids = Some(text);
+                self.ids = self.numbering.is_none().then_some(text);
                 ScalarBuffer::from(keys)
             }
         };
         Ok(())
+    }
+
+    /// The hash of each row's id. One that is the same as the one before is not hashed again.
+    fn hash_plain(&mut self, ids: &TextColumn) -> Vec<u64> {
+        let (mut last_id, mut last_key) = (&[][..], hash::of_bytes(&[]));
+        let mut neighbours_differ = true;
+        let mut key_of = |id| {
+            if id != last_id {
+                let key = hash::of_bytes(id);
+                neighbours_differ &= key != last_key;
+                (last_id, last_key) = (id, key);
+            }
+            last_key
+        };
+        let keys = (0..ids.len()).map(|row| key_of(ids.value(row))).collect();
+        self.neighbours_differ = neighbours_differ;
+        keys
+    }
+
+    /// The hash of the value at each of the `indices`, by the `hashes` found so far.
+    fn hash_coded(&mut self, indices: &[u32], values: &TextColumn, mut hashes: Vec<u64>) -> (Vec<u64>, Vec<u64>) {
+        let (mut last_index, mut last_key) = (None, NOT_HASHED);
+        let mut neighbours_differ = true;
+        let mut key_of = |index: u32| {
+            if last_index != Some(index) {
+                let known = &mut hashes[index as usize];
+                if *known == NOT_HASHED {
+                    *known = hash::of_bytes(values.value(index as usize));
+                }
+                // Of two values that are equal, too.
+                neighbours_differ &= *known != last_key;
+                (last_index, last_key) = (Some(index), *known);
+            }
+            last_key
+        };
+        let keys = indices.iter().map(|&index| key_of(index)).collect();
+        self.neighbours_differ = neighbours_differ;
+        (keys, hashes)
     }
 }
 
@@ -232,7 +289,9 @@ mod tests {
         });
         let (codes, times) = (vec![0; keys.len()], vec![0; keys.len()]);
         let ids = column.as_ref();
-        Encoded { keys, ids, codes: &codes, times: &times, starts: None, ties: None, first_order: 0 }.runs()
+        let (neighbours_differ, first_order) = (false, 0);
+        Encoded { keys, ids, neighbours_differ, codes: &codes, times: &times, starts: None, ties: None, first_order }
+            .runs()
     }
 
     #[test]

@@ -12,6 +12,7 @@ pub mod byte_list;
 pub mod encode;
 pub mod labels;
 pub mod normalise;
+pub mod numbering;
 pub mod parquet;
 pub mod paths;
 pub mod roles;
@@ -32,6 +33,7 @@ use normalise::{EventBatch, Normaliser, NullTally, REQUIRED};
 use roles::Roles;
 use source::{Source, Task, TaskQueue};
 use spec::LogSpec;
+use stream::Check;
 
 /// A log: where its events are and what its columns mean. Nothing is read before it is needed.
 pub struct Log {
@@ -66,12 +68,24 @@ impl Log {
     /// # Errors
     /// INVALID_ARGUMENT for the spec or its roles.
     pub fn from_reader(reader: Box<dyn RecordBatchReader + Send>, spec: &str) -> Result<Log> {
+        Log::from_unchecked(reader, None, spec)
+    }
+
+    /// The same, where batches may be broken unless they pass `check`.
+    ///
+    /// # Errors
+    /// Those of [`Log::from_reader`].
+    pub fn from_unchecked(
+        reader: Box<dyn RecordBatchReader + Send>,
+        check: Option<Arc<Check>>,
+        spec: &str,
+    ) -> Result<Log> {
         guarded(|| {
             let spec = LogSpec::parse(spec)?;
             if !spec.paths.is_empty() || spec.format.is_some() {
                 return Err(Error::argument("log spec: a stream has neither paths nor a format"));
             }
-            let source = stream::StreamSource::new(reader, spec.resident);
+            let source = stream::StreamSource::new(reader, check, spec.resident);
             Log::new(Box::new(source), spec)
         })
     }

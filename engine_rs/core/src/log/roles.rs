@@ -270,7 +270,7 @@ mod tests {
             Field::new("day", DataType::Date32, true),
         ];
         let reader = RecordBatchIterator::new(Vec::new(), Arc::new(Schema::new(fields)));
-        Roles::bind(&StreamSource::new(Box::new(reader), true), &LogSpec::parse(spec)?)
+        Roles::bind(&StreamSource::new(Box::new(reader), None, true), &LogSpec::parse(spec)?)
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
+use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::SchemaRef;
 
 use crate::error::Result;
@@ -73,6 +73,13 @@ pub trait Source: Send + Sync {
                 }
             }
         }
+        Ok(None)
+    }
+    /// The dictionary of `column`, if all rows are in memory and share one.
+    ///
+    /// # Errors
+    /// Those of reading.
+    fn dictionary(&self, _column: &str) -> Result<Option<ArrayRef>> {
         Ok(None)
     }
     /// Whether it may be opened again after having been read.

@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow_array::{RecordBatch, RecordBatchReader};
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchReader};
 use arrow_schema::{ArrowError, SchemaRef};
 
 use crate::error::{Error, ErrorKind, Result, quietly};
@@ -12,10 +13,15 @@ use crate::log::source::{Source, Task, TaskQueue};
 /// Rows in one task: enough to make a thread's while, few enough to keep all threads busy to the end.
 const TASK_ROWS: usize = 256 * 1024;
 
+/// What has to hold of a batch before its values are looked at, and the row of the input at which it begins. It is called
+/// by the threads that read, not by the one that pulls.
+pub type Check = dyn Fn(&RecordBatch, u64) -> Result<()> + Send + Sync;
+
 /// A stream of record batches, read once; a resident one may be read again, since its batches are kept.
 pub struct StreamSource {
     schema: SchemaRef,
     resident: bool,
+    check: Option<Arc<Check>>,
     state: Arc<Mutex<State>>,
 }
 
@@ -43,11 +49,21 @@ impl State {
 }
 
 impl StreamSource {
-    /// A source over `reader`. With `resident`, batches are kept for a second reading: right for tables in memory.
-    pub fn new(reader: Box<dyn RecordBatchReader + Send>, resident: bool) -> StreamSource {
+    /// A source over `reader`, whose batches have to pass `check`. With `resident`, they are kept for a second reading:
+    /// right for tables in memory.
+    pub fn new(
+        reader: Box<dyn RecordBatchReader + Send>,
+        check: Option<Arc<Check>>,
+        resident: bool,
+    ) -> StreamSource {
         let schema = reader.schema();
         let state = State { reader: Some(reader), kept: Vec::new(), failed: None, opened: false };
-        StreamSource { schema, resident, state: Arc::new(Mutex::new(state)) }
+        StreamSource { schema, resident, check, state: Arc::new(Mutex::new(state)) }
+    }
+
+    fn queue(&self, keep: bool, columns: &[String]) -> Result<StreamQueue> {
+        let (state, check) = (Arc::clone(&self.state), self.check.clone());
+        Ok(StreamQueue { state, check, keep, projection: self.projection(columns)? })
     }
 
     fn projection(&self, columns: &[String]) -> Result<Vec<usize>> {
@@ -82,17 +98,40 @@ impl Source for StreamSource {
         Some(state.kept.iter().map(|batch| batch.num_rows() as u64).sum())
     }
 
-    fn peek(&self, columns: &[String], _batch_rows: usize) -> Result<Option<RecordBatch>> {
+    fn peek(&self, columns: &[String], batch_rows: usize) -> Result<Option<RecordBatch>> {
         let mut at = 0;
         // Batches that were looked at are kept for the reading, resident or not.
-        let queue = StreamQueue { state: Arc::clone(&self.state), keep: true, projection: self.projection(columns)? };
+        let queue = self.queue(true, columns)?;
         while let Some(batch) = queue.batch(at)? {
             if batch.num_rows() > 0 {
-                return Ok(Some(batch));
+                let batch = batch.slice(0, batch.num_rows().min(batch_rows));
+                return checked(self.check.as_deref(), batch, 0).map(Some);
             }
             at += 1;
         }
         Ok(None)
+    }
+
+    fn dictionary(&self, column: &str) -> Result<Option<ArrayRef>> {
+        if self.rows().is_none() {
+            return Ok(None);
+        }
+        let at = self.projection(&[column.to_owned()])?[0];
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.failed.is_some() {
+            return Ok(None);
+        }
+        let dictionary = |batch: &RecordBatch| Some(batch.column(at).as_any_dictionary_opt()?.values().clone());
+        let mut dictionaries = state.kept.iter().filter(|batch| batch.num_rows() > 0).map(dictionary);
+        let Some(Some(first)) = dictionaries.next() else { return Ok(None) };
+        let data = first.to_data();
+        if !dictionaries.all(|other| other.is_some_and(|other| other.to_data().ptr_eq(&data))) {
+            return Ok(None);
+        }
+        // The whole of it is checked with any of its rows.
+        let row = state.kept.iter().find(|batch| batch.num_rows() > 0).map(|batch| batch.slice(0, 1));
+        row.map_or(Ok(()), |row| checked(self.check.as_deref(), row.project(&[at]).map_err(failed)?, 0).map(drop))?;
+        Ok(Some(first))
     }
 
     fn reopens(&self) -> bool {
@@ -106,14 +145,19 @@ impl Source for StreamSource {
         }
         state.opened = true;
         let pull = Pull { at: 0, rest: VecDeque::new(), rest_rows: 0, seq: 0, first_row: 0, done: false };
-        let projection = self.projection(columns)?;
-        let queue = StreamQueue { state: Arc::clone(&self.state), keep: self.resident, projection };
-        Ok(Box::new(SliceQueue { stream: queue, pull: Mutex::new(pull) }))
+        drop(state);
+        Ok(Box::new(SliceQueue { stream: self.queue(self.resident, columns)?, pull: Mutex::new(pull) }))
     }
+}
+
+/// A batch that begins at `row` of the input, if it passes.
+fn checked(check: Option<&Check>, batch: RecordBatch, row: u64) -> Result<RecordBatch> {
+    check.map_or(Ok(()), |check| check(&batch, row)).map(|()| batch)
 }
 
 struct StreamQueue {
     state: Arc<Mutex<State>>,
+    check: Option<Arc<Check>>,
     keep: bool,
     projection: Vec<usize>,
 }
@@ -180,25 +224,25 @@ impl TaskQueue for SliceQueue {
                 }
             }
         }
-        let mut taken = Vec::new();
-        let mut wanted = TASK_ROWS;
-        while wanted > 0 {
+        let (mut taken, mut rows) = (Vec::new(), 0);
+        while rows < TASK_ROWS {
             let Some(batch) = pull.rest.pop_front() else { break };
+            let (first_row, wanted) = (pull.first_row + rows as u64, TASK_ROWS - rows);
             if batch.num_rows() > wanted {
                 pull.rest.push_front(batch.slice(wanted, batch.num_rows() - wanted));
-                taken.push(batch.slice(0, wanted));
-                wanted = 0;
+                taken.push((batch.slice(0, wanted), first_row));
+                rows += wanted;
             } else {
-                wanted -= batch.num_rows();
-                taken.push(batch);
+                rows += batch.num_rows();
+                taken.push((batch, first_row));
             }
         }
-        let rows: usize = taken.iter().map(RecordBatch::num_rows).sum();
         if rows == 0 {
             return Ok(None);
         }
-        let task =
-            Task { seq: pull.seq, first_row: pull.first_row, path: None, batches: Box::new(taken.into_iter().map(Ok)) };
+        let check = self.stream.check.clone();
+        let batches = taken.into_iter().map(move |(batch, row)| checked(check.as_deref(), batch, row));
+        let task = Task { seq: pull.seq, first_row: pull.first_row, path: None, batches: Box::new(batches) };
         pull.seq += 1;
         pull.first_row += rows as u64;
         pull.rest_rows -= rows;

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use crate::cases::batch::{CaseBatch, Fold};
+use crate::cases::batch::{self, CaseBatch, Fold};
 use crate::cases::layout::Layout;
 use crate::context::{Account, Context, Step};
 use crate::error::{Error, Result};
 use crate::log::labels::{self, Labels};
 use crate::log::roles::EventTypes;
 use crate::log::spec::Negative;
+use crate::log::text::TextColumn;
 use crate::measure::dfg::{EdgeTable, refused};
 use crate::measure::overview;
 use crate::measure::variants::{self, Gathered, Keep, read_codes};
@@ -101,12 +102,15 @@ pub struct Beside<'a, F> {
     pub fold: F,
     /// The collector.
     pub collector: Option<Collector<'a>>,
+    /// The ids, where keys number them.
+    pub ids: Option<&'a TextColumn>,
 }
 
 impl<F: Fold> Fold for Beside<'_, F> {
     fn fold(&mut self, batch: &CaseBatch<'_>) -> Result<()> {
-        self.fold.fold(batch)?;
-        self.collector.as_mut().map_or(Ok(()), |collector| collector.fold(batch))
+        let batch = CaseBatch { ids: self.ids.map_or(batch.ids, batch::Ids::Numbered), ..*batch };
+        self.fold.fold(&batch)?;
+        self.collector.as_mut().map_or(Ok(()), |collector| collector.fold(&batch))
     }
 }
 
