@@ -155,27 +155,34 @@ impl Run<'_> {
             }
             folded = Some(self.read_partitioned(row_bytes)?);
         }
-        let Folded { mut folds, collectors, layout, partitions } =
+        let Folded { mut folds, collectors, layout, mut partitions } =
             folded.ok_or_else(|| Error::internal("no reading was made"))?;
         let n_partitions = partitions.as_ref().map(|partitions| partitions.count());
-        let (gaps, looks) = self.gaps(&mut folds, partitions)?;
+        let (gaps, looks) = self.gaps(&mut folds, &mut partitions)?;
         self.log.note_dropped(self.nulls.rows());
         let rows = folds.iter().map(|folds| folds.overview.events).sum::<u64>();
         let types = &self.log.roles()?.types;
-        let state = self.state(collectors, layout)?;
-        let mut tables = self.timed("finishing", || {
-            self.context.enter(Phase::Finishing, 0);
-            let tables = Tables {
-                plan: self.plan,
-                types,
-                names: self.labels.list(),
-                dropped: self.nulls.rows(),
-                layout,
-                context: self.context,
-            };
-            finish(folds, gaps, &tables)
-        })?;
-        tables.extend(state);
+        let files = partitions.map(Partitions::discard).unwrap_or_default();
+        let tables = workers::beside(
+            (!files.is_empty()).then_some(|| drop(files)),
+            || {
+                let state = self.state(collectors, layout)?;
+                let mut tables = self.timed("finishing", || {
+                    self.context.enter(Phase::Finishing, 0);
+                    let tables = Tables {
+                        plan: self.plan,
+                        types,
+                        names: self.labels.list(),
+                        dropped: self.nulls.rows(),
+                        layout,
+                        context: self.context,
+                    };
+                    finish(folds, gaps, &tables)
+                })?;
+                tables.extend(state);
+                Ok(tables)
+            },
+        )?;
         let phases = self.phases.lock().unwrap_or_else(PoisonError::into_inner);
         let info = json!({
             "layout": layout.name(),
@@ -426,7 +433,11 @@ impl Run<'_> {
 
     /// The gaps and durations of the log, by a second look at its rows where percentiles need one. Returns how many
     /// looks it took, too.
-    fn gaps<'p>(&'p self, folds: &mut [Folds<'_>], mut partitions: Option<Partitions<'p>>) -> Result<(Gaps<'p>, u32)> {
+    fn gaps<'p>(
+        &'p self,
+        folds: &mut [Folds<'_>],
+        partitions: &mut Option<Partitions<'p>>,
+    ) -> Result<(Gaps<'p>, u32)> {
         let nothing = Asked::default();
         let (asked, unit) = (self.plan.dfg.as_ref().unwrap_or(&nothing), self.log.roles()?.types.unit);
         let about = dfg::About { asked, unit, negative: self.log.spec().negative };
@@ -453,11 +464,11 @@ impl Run<'_> {
             let edges = dfg::State::second(&gaps.edges.list, asked, about.negative, gaps_quota(self.context));
             Ok(SecondLook::new(edges, durations, self.context))
         };
-        let looks = match &mut partitions {
+        let looks = match partitions {
             Some(partitions) => self.mine_partitions_making_room(partitions, look)?.0,
             None => self.fold_grouped(&NullTally::default(), look, || Keys::unwanted(self.context))?.0,
         };
-        drop(partitions);
+        drop(partitions.take());
         self.timed("finishing", || {
             self.context.enter(Phase::Finishing, 0);
             let (edges, durations): (Vec<_>, Vec<_>) = looks.into_iter().map(|look| (look.dfg, look.durations)).unzip();

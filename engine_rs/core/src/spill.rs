@@ -199,6 +199,13 @@ impl SpillFile<'_> {
         let file = self.file.try_clone().map_err(|error| Error::io("keep a file in", &self.spill.dir, &error))?;
         Ok(KeptFile { spill: self.spill.to_read(), file })
     }
+
+    /// The bare file, of which nothing is needed any more. To close a large one takes the system a second or more: that can
+    /// be left to a thread beside others, where there is room for what they write meanwhile. Else it is closed at once.
+    pub fn discard(self) -> Option<File> {
+        let has_room = free_bytes(&self.spill.dir).is_some_and(|free| free >= self.end);
+        if has_room { self.file.try_clone().ok() } else { None }
+    }
 }
 
 impl Drop for SpillFile<'_> {

@@ -35,6 +35,16 @@ pub fn on_all<R: Send>(context: &Context, work: impl Fn(usize) -> Result<R> + Sy
     outcomes.into_iter().collect()
 }
 
+/// Does `work`, and what is to be done `aside`, if anything, on a thread of its own.
+pub fn beside<R>(aside: Option<impl FnOnce() + Send>, work: impl FnOnce() -> R) -> R {
+    let Some(aside) = aside else { return work() };
+    std::thread::scope(|scope| {
+        // Where no thread can be started, the closure is dropped, with all it holds.
+        let _ = std::thread::Builder::new().name("cjm-aside".to_owned()).spawn_scoped(scope, aside);
+        work()
+    })
+}
+
 /// Computes `work(0) .. work(items - 1)`, each once, on all threads; looks at the cancel flag between items, and tells
 /// them as parts of the present step.
 ///

@@ -6,7 +6,7 @@
 //! chunks may come between them in the input. On disk a block has one frame or a few; a partition has as many blocks as
 //! keep each of them small, so that one that does not fit into memory can be gone through block by block.
 
-use crate::cases::packed::{Number, pack, unpack};
+use crate::cases::packed::{Number, Repeats, pack, unpack, unpack_repeats};
 use crate::cases::partition::{Chunk, Codes, Piece, Strings};
 use crate::context::Context;
 use crate::error::{Error, Result};
@@ -87,13 +87,13 @@ impl<'a> Aside<'a> {
     /// CANCELLED.
     pub fn in_memory(chunks: &[Chunk], partitions: usize, context: &Context) -> Result<Aside<'a>> {
         let mut frames = Vec::with_capacity(partitions);
-        let (mut together, mut bytes) = (Vec::new(), Vec::new());
+        let (mut together, mut bytes, mut repeats) = (Vec::new(), Vec::new(), Repeats::default());
         for partition in 0..partitions {
             context.check_cancelled()?;
             together.clear();
             together.extend(pieces(chunks, partition));
             bytes.clear();
-            encode(&together, &mut bytes);
+            encode(&together, &mut repeats, &mut bytes);
             frames.push(Frame { bytes: bytes.as_slice().into(), loaded_bytes: loaded_bytes(&together) });
         }
         Ok(Aside::Memory(frames))
@@ -201,6 +201,7 @@ pub struct AsideWriter<'a> {
     block_bytes: usize,
     /// What is to be written.
     block: Vec<u8>,
+    repeats: Repeats,
     loaded_bytes: u64,
 }
 
@@ -211,8 +212,8 @@ impl<'a> AsideWriter<'a> {
     /// IO.
     pub fn new(spill: &'a Spill, context: &'a Context) -> Result<AsideWriter<'a>> {
         let block_bytes = block_bytes(context) as usize;
-        let (file, rounds, block) = (spill.file()?, Vec::new(), Vec::new());
-        Ok(AsideWriter { context, file, rounds, block_bytes, block, loaded_bytes: 0 })
+        let (file, rounds, block, repeats) = (spill.file()?, Vec::new(), Vec::new(), Repeats::default());
+        Ok(AsideWriter { context, file, rounds, block_bytes, block, repeats, loaded_bytes: 0 })
     }
 
     /// Writes what was brought together in memory, and `chunks`, which came after it.
@@ -287,7 +288,7 @@ impl<'a> AsideWriter<'a> {
 
     fn encode(&mut self, pieces: &[Piece<'_>], bytes: usize) -> Result<()> {
         self.make_room(bytes)?;
-        encode(pieces, &mut self.block);
+        encode(pieces, &mut self.repeats, &mut self.block);
         self.loaded_bytes += loaded_bytes(pieces);
         Ok(())
     }
@@ -334,7 +335,7 @@ impl<'a> AsideWriter<'a> {
 }
 
 /// Adds a frame of `pieces` to `bytes`.
-fn encode(pieces: &[Piece<'_>], bytes: &mut Vec<u8>) {
+fn encode(pieces: &[Piece<'_>], repeats: &mut Repeats, bytes: &mut Vec<u8>) {
     let Some(first) = pieces.first() else { return };
     let any = |has: fn(&Piece<'_>) -> bool, flag: u64| if pieces.iter().any(has) { flag } else { 0 };
     let flags = any(|piece| matches!(piece.codes, Codes::Wide(_)), WIDE)
@@ -351,7 +352,7 @@ fn encode(pieces: &[Piece<'_>], bytes: &mut Vec<u8>) {
     let lengths: Vec<u32> = pieces.iter().map(|piece| piece.keys.len() as u32).collect();
     pack([&orders[..]].into_iter(), bytes);
     pack([&lengths[..]].into_iter(), bytes);
-    pack(pieces.iter().map(|piece| piece.keys), bytes);
+    repeats.pack(pieces.iter().map(|piece| piece.keys), bytes);
     pack(pieces.iter().map(|piece| piece.times), bytes);
     if flags & STARTS > 0 {
         pack(pieces.iter().map(|piece| piece.starts), bytes);
@@ -416,6 +417,12 @@ impl<'a> Reader<'a> {
         Some(values)
     }
 
+    fn keys(&mut self, n: usize) -> Option<Vec<u64>> {
+        let (keys, end) = unpack_repeats(self.frame, self.at, n)?;
+        self.at = end;
+        Some(keys)
+    }
+
     fn strings(&mut self, n: usize, bytes: u64) -> Option<ByteList> {
         let lengths = self.column::<u32>(n)?;
         ByteList::from_lengths(&lengths, self.bytes(usize::try_from(bytes).ok()?)?)
@@ -433,7 +440,7 @@ fn decode(bytes: &[u8]) -> Option<(Loaded, usize)> {
     let lengths = reader.column::<u32>(stretches)?;
     let loaded = Loaded {
         stretches: orders.into_iter().zip(lengths).map(|(order, length)| (order, length as usize)).collect(),
-        keys: reader.column(n)?,
+        keys: reader.keys(n)?,
         times: reader.column(n)?,
         starts: if has(STARTS) { reader.column(n)? } else { Vec::new() },
         codes: match has(WIDE) {
@@ -597,7 +604,7 @@ mod tests {
         let partitioning = Partitioning::for_rows(Some(1), false);
         let chunks = chunks(true, partitioning);
         let mut bytes = Vec::new();
-        encode(&[chunks[0].piece(0)], &mut bytes);
+        encode(&[chunks[0].piece(0)], &mut Repeats::default(), &mut bytes);
         assert!(decode(&bytes).is_some());
         for end in 0..bytes.len() {
             assert!(decode(&bytes[..end]).is_none(), "{end}");

@@ -1,6 +1,7 @@
 //! The rows of a log, by partition: how is one after the other mined, whether it fits into memory or not?
 
 use std::cmp::Reverse;
+use std::fs::File;
 
 use crate::cases::aside::{Aside, AsideWriter, Loaded, Stored, bytes_of};
 use crate::cases::assembler::Assembler;
@@ -81,6 +82,15 @@ impl<'a> Partitions<'a> {
         account.set(self.asides.iter().map(Aside::size_bytes).sum::<usize>() as u64)?;
         self.accounts.push(account);
         Ok(())
+    }
+
+    /// Gives back all memory, and the files to be closed.
+    pub fn discard(self) -> Vec<File> {
+        let files = self.asides.into_iter().filter_map(|aside| match aside {
+            Aside::Disk(file, _) => file.discard(),
+            Aside::Memory(_) => None,
+        });
+        files.collect()
     }
 
     /// The partitions in the order in which they should be mined. Where memory is short very large ones come first: they

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::State;
 use super::fold::{Aside, Followers, Keep, PARTS, Part};
-use super::rank::{RANKED, by_labels};
+use super::rank::{RANKED, at_least, by_labels};
 use super::sequences::Sequences;
 use super::table::RowBytes;
 use crate::context::{Context, Step};
@@ -249,9 +249,12 @@ fn first(part: MergedPart, top: Option<u64>, label_order: &[u32]) -> MergedPart 
         return part;
     }
     let MergedPart { sequences, followers, distinct } = part;
-    let mut numbers: Vec<u32> = (0..sequences.len() as u32).collect();
+    let mut numbers = Vec::new();
     if wanted > 0 {
         let cases = |number: u32| sequences.cases(number);
+        // Most have few cases: their labels need not be compared.
+        let least = at_least(sequences.all_cases(), wanted);
+        numbers.extend((0..sequences.len() as u32).filter(|&number| cases(number) >= least));
         numbers.select_nth_unstable_by(wanted - 1, |&a, &b| {
             let labels = || by_labels(sequences.get(a), sequences.get(b), label_order);
             cases(b).cmp(&cases(a)).then_with(labels)

@@ -145,16 +145,16 @@ fn candidates(variants: &Merged, wanted: usize) -> Vec<(u64, u32)> {
     if wanted >= variants.count() {
         return all().collect();
     }
-    let least = at_least(variants, wanted);
+    let least = at_least(variants.all_cases(), wanted);
     all().filter(|&(cases, _)| cases >= least).collect()
 }
 
-/// A number of cases that `wanted` variants or more have, close to the largest such.
-fn at_least(variants: &Merged, wanted: usize) -> u64 {
+/// A number of cases that `wanted` variants or more have, close to the largest such; `all` has that of each variant.
+pub fn at_least(all: impl Iterator<Item = u64>, wanted: usize) -> u64 {
     // Most variants have few cases, so counting how many have one, two, three ... cases finds it in one go.
     const MANY: usize = 4096;
     let mut counts = vec![0usize; MANY + 1];
-    variants.all_cases().for_each(|cases| counts[MANY.min(cases as usize)] += 1);
+    all.for_each(|cases| counts[MANY.min(cases as usize)] += 1);
     let mut above = 0;
     let found = (1..=MANY).rev().find(|&cases| {
         above += counts[cases];
