@@ -163,26 +163,23 @@ impl Run<'_> {
         let rows = folds.iter().map(|folds| folds.overview.events).sum::<u64>();
         let types = &self.log.roles()?.types;
         let files = partitions.map(Partitions::discard).unwrap_or_default();
-        let tables = workers::beside(
-            (!files.is_empty()).then_some(|| drop(files)),
-            || {
-                let state = self.state(collectors, layout)?;
-                let mut tables = self.timed("finishing", || {
-                    self.context.enter(Phase::Finishing, 0);
-                    let tables = Tables {
-                        plan: self.plan,
-                        types,
-                        names: self.labels.list(),
-                        dropped: self.nulls.rows(),
-                        layout,
-                        context: self.context,
-                    };
-                    finish(folds, gaps, &tables)
-                })?;
-                tables.extend(state);
-                Ok(tables)
-            },
-        )?;
+        let tables = workers::beside((!files.is_empty()).then_some(|| drop(files)), || {
+            let state = self.state(collectors, layout)?;
+            let mut tables = self.timed("finishing", || {
+                self.context.enter(Phase::Finishing, 0);
+                let tables = Tables {
+                    plan: self.plan,
+                    types,
+                    names: self.labels.list(),
+                    dropped: self.nulls.rows(),
+                    layout,
+                    context: self.context,
+                };
+                finish(folds, gaps, &tables)
+            })?;
+            tables.extend(state);
+            Ok(tables)
+        })?;
         let phases = self.phases.lock().unwrap_or_else(PoisonError::into_inner);
         let info = json!({
             "layout": layout.name(),
@@ -223,10 +220,12 @@ impl Run<'_> {
         }
         // What is wrong with the rows is told when they are read.
         let Ok(Some(dictionary)) = source.dictionary(&roles.columns[case]) else { return Ok(()) };
-        if !dictionary.is_empty() && source.rows().is_some_and(|rows| dictionary.len() as u64 <= rows) {
-            if let Some(numbering) = Numbering::new(&dictionary, self.context)? {
-                let _ = self.numbering.set(numbering);
-            }
+        let is_small = source.rows().is_some_and(|rows| dictionary.len() as u64 <= rows);
+        if !dictionary.is_empty()
+            && is_small
+            && let Some(numbering) = Numbering::new(&dictionary, self.context)?
+        {
+            let _ = self.numbering.set(numbering);
         }
         Ok(())
     }
@@ -433,11 +432,7 @@ impl Run<'_> {
 
     /// The gaps and durations of the log, by a second look at its rows where percentiles need one. Returns how many
     /// looks it took, too.
-    fn gaps<'p>(
-        &'p self,
-        folds: &mut [Folds<'_>],
-        partitions: &mut Option<Partitions<'p>>,
-    ) -> Result<(Gaps<'p>, u32)> {
+    fn gaps<'p>(&'p self, folds: &mut [Folds<'_>], partitions: &mut Option<Partitions<'p>>) -> Result<(Gaps<'p>, u32)> {
         let nothing = Asked::default();
         let (asked, unit) = (self.plan.dfg.as_ref().unwrap_or(&nothing), self.log.roles()?.types.unit);
         let about = dfg::About { asked, unit, negative: self.log.spec().negative };

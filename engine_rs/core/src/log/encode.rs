@@ -102,11 +102,7 @@ impl<'a> Encoder<'a> {
     ///
     /// # Errors
     /// INVALID_ARGUMENT for an `order_by` column of a type without an order.
-    pub fn new(
-        labels: &'a Labels,
-        types: &EventTypes,
-        numbering: Option<&'a Numbering>,
-    ) -> Result<Encoder<'a>> {
+    pub fn new(labels: &'a Labels, types: &EventTypes, numbering: Option<&'a Numbering>) -> Result<Encoder<'a>> {
         let options = SortOptions { descending: false, nulls_first: false };
         let fields = types.order.iter().map(|kind| SortField::new_with_options(kind.clone(), options)).collect();
         let ties = match types.order.is_empty() {

@@ -51,11 +51,7 @@ impl State {
 impl StreamSource {
     /// A source over `reader`, whose batches have to pass `check`. With `resident`, they are kept for a second reading:
     /// right for tables in memory.
-    pub fn new(
-        reader: Box<dyn RecordBatchReader + Send>,
-        check: Option<Arc<Check>>,
-        resident: bool,
-    ) -> StreamSource {
+    pub fn new(reader: Box<dyn RecordBatchReader + Send>, check: Option<Arc<Check>>, resident: bool) -> StreamSource {
         let schema = reader.schema();
         let state = State { reader: Some(reader), kept: Vec::new(), failed: None, opened: false };
         StreamSource { schema, resident, check, state: Arc::new(Mutex::new(state)) }
