@@ -106,7 +106,7 @@ def test_states_of_both_merge(tmp_path: Path) -> None:
     assert all(merged[name].to_pyarrow().equals(expected[name]) for name in ("dfg", "variants", "durations"))
     again = tmp_path / "again.arrow"
     again.write_bytes(states[0].read_bytes())
-    with pytest.raises(errors.InvalidData, match="both|twice"):
+    with pytest.raises(errors.InvalidData, match=r"both|twice"):
         pycjm.merge([states[0], again])
 
 

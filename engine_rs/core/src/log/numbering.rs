@@ -111,7 +111,7 @@ mod tests {
         #[test]
         fn equal_values_have_one_number(values in prop::collection::vec("[ab]{0,3}", 1..60), threads in 1usize..4) {
             let dictionary: ArrayRef = Arc::new(StringArray::from(values.clone()));
-            let context = Context::from_json(&format!("{{\"threads\": {threads}}}")).unwrap();
+            let context = Context::from_json(&format!("{{\"version\": 1, \"threads\": {threads}}}")).unwrap();
             let numbering = Numbering::new(&dictionary, &context).unwrap().unwrap();
             let indices: Vec<u32> = (0..values.len() as u32).collect();
             for (number, value) in numbering.numbers(&indices).into_iter().zip(&values) {
