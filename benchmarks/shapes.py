@@ -57,7 +57,10 @@ def _coded(table: pa.Table) -> pa.Table:
 
 
 def _one_case(events: int) -> pa.Table:
-    return _with_ids(_table(events, layout="time"), pa.array(np.full(events, 7)))
+    """The activities of a log by case, so that nearly the same edges are taken, at times that never fall."""
+    table = _with_ids(_table(events), pa.array(np.full(events, 7)))
+    times = np.sort(table["timestamp"].cast(pa.int64()).to_numpy())
+    return table.set_column(2, "timestamp", pa.array(times).cast(table["timestamp"].type))
 
 
 def _single_events(events: int) -> pa.Table:
@@ -81,6 +84,7 @@ SHAPES: dict[str, tuple[str, Callable[[int], pa.Table]]] = {
     "cases of one event": ("case", _single_events),
 }
 """Each shape: which one it is compared with, and how its table is made."""
+NAMES = (*SHAPES, *(f"{layout}, one thread" for layout in LAYOUTS))
 
 
 def _mine(source: Any, threads: int) -> dict[str, Any]:
@@ -124,11 +128,15 @@ def _taking_turns(jobs: dict[str, dict[str, Any]], rounds: int) -> dict[str, lis
     return told
 
 
-def _shapes(events: int, threads: int, rounds: int) -> list[dict[str, Any]]:
+def _shapes(events: int, threads: int, rounds: int, wanted: tuple[str, ...]) -> list[dict[str, Any]]:
     jobs = {name: {"shape": name, "events": events, "threads": threads} for name in SHAPES}
-    jobs |= {f"{name}, one thread": jobs[name] | {"threads": 1} for name in ("case", "time", "shuffled")}
+    jobs |= {f"{name}, one thread": jobs[name] | {"threads": 1} for name in LAYOUTS}
     against = {name: of for name, (of, _) in SHAPES.items()}
     against |= {name: jobs[name]["shape"] for name in jobs if name not in against}
+    if wanted:
+        # With what they are compared with.
+        kept = {*wanted, *(against[name] for name in wanted)}
+        jobs = {name: job for name, job in jobs.items() if name in kept}
     told = _taking_turns(jobs, rounds)
     results = []
     for name, processes in told.items():
@@ -195,9 +203,12 @@ def _start(rounds: int, folder: Path) -> list[dict[str, Any]]:
 @click.option("--threads", type=click.IntRange(min=1), default=_machine.processors(), show_default=True)
 @click.option("--rounds", type=click.IntRange(min=1), default=5, show_default=True, help="Processes for each shape.")
 @click.option("--part", "parts", multiple=True, type=click.Choice(PARTS), default=PARTS, show_default=True)
+@click.option("--shape", "wanted", multiple=True, type=click.Choice(NAMES), help="Repeatable.  [default: all]")
 @click.option("--output", "-o", type=click.Path(), help="The report.  [default: in benchmarks/results]")
 @click.option("--job", hidden=True, help="What a process that is measured has to do.")
-def main(parts: tuple[str, ...], output: str | None, job: str | None, **settings: Any) -> None:
+def main(
+    parts: tuple[str, ...], wanted: tuple[str, ...], output: str | None, job: str | None, **settings: Any
+) -> None:
     """Parses the command line."""
     if job is not None:
         click.echo(json.dumps(_child(json.loads(job))))
@@ -221,7 +232,7 @@ def main(parts: tuple[str, ...], output: str | None, job: str | None, **settings
         for part in parts:
             match part:
                 case "shapes":
-                    found = _shapes(events, threads, rounds)
+                    found = _shapes(events, threads, rounds, wanted)
                 case "growth":
                     found = _growth(events, threads, rounds, Path(folder))
                 case _:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 from . import csv_dialect, errors
@@ -39,6 +38,8 @@ def files(path: str) -> list[Found]:
     """
     if not is_pattern(path):
         return list(_below(path, (os.path.realpath(path),))) if os.path.isdir(path) else [Found(path, True)]
+    from pathlib import Path
+
     parts = Path(path).parts
     spelled = next(at for at, part in enumerate(parts) if glob.has_magic(part))
     matches = sorted(_matches(path))
@@ -62,6 +63,8 @@ def files(path: str) -> list[Found]:
 
 def _matches(pattern: str) -> set[str]:
     """What a pattern matches. The library's own ``**`` would run through links in circles."""
+    from pathlib import Path
+
     parts = Path(pattern).parts
     if "**" not in parts:
         return set(glob.glob(pattern))
@@ -105,6 +108,8 @@ def _listed(folder: str) -> list[str]:
 
 def _way(folder: str, spelled: int) -> tuple[str, ...] | None:
     """The real directories on the way to one, the first `spelled` as one; None where the way goes in circles."""
+    from pathlib import Path
+
     parts = Path(folder).parts
     at = os.path.join("", *parts[:spelled])
     above = (os.path.realpath(at),)

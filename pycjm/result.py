@@ -5,7 +5,6 @@ A mapping from the names of measures to tables, with what is known of the run.
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable, Iterator, Mapping
 from os import PathLike
 from typing import TYPE_CHECKING, Any
@@ -188,6 +187,8 @@ class MiningResult(Mapping[str, Table]):
         return "\n\n".join(parts)
 
     def _repr_html_(self) -> str:
+        import html
+
         title = f"<p>MiningResult: {html.escape(', '.join(self._tables))}</p>"
         return title + "".join(table._repr_html_() for table in self._tables.values())
 

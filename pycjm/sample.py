@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from . import errors
 from .log import EventLog, scan
 
-PATH = Path(__file__).parent / "sample_data" / "omnichannel.parquet"
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PATH = os.path.join(os.path.dirname(__file__), "sample_data", "omnichannel.parquet")
 """The file itself."""
 
 
@@ -52,14 +54,17 @@ def write_sample(directory: str | os.PathLike[str] = ".") -> Path:
     IoError
         It exists already, or cannot be written.
     """
+    import shutil
+    from pathlib import Path
+
     from . import export
 
-    target = Path(directory) / PATH.name
+    target = Path(directory) / os.path.basename(PATH)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         if os.path.lexists(target):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
-        with PATH.open("rb") as read, export.whole_file(target, overwrite=False) as write:
+        with open(PATH, "rb") as read, export.whole_file(target, overwrite=False) as write:
             shutil.copyfileobj(read, write)
     except FileExistsError as error:
         raise errors.IoError(

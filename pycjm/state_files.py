@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -33,6 +31,7 @@ _CHUNK = 1 << 20
 
 def write(state: Table, path: str | os.PathLike[str]) -> None:
     """Writes a state to a compressed Arrow IPC file, which appears whole or not at all."""
+    import shutil
     import tempfile
 
     import pyarrow as pa
@@ -73,6 +72,8 @@ def _digests(file: BinaryIO) -> list[tuple[int, bytes]]:
 
 def _sha256(file: BinaryIO, places: list[int]) -> str:
     """The digest of a file with zeros in place of its own."""
+    import hashlib
+
     digest = hashlib.sha256()
     file.seek(0)
     for place in [*places, None]:

@@ -6,7 +6,6 @@ A table is read again for every use, so that ``cases``, which may be as long as 
 from __future__ import annotations
 
 import datetime
-import html
 from collections.abc import Callable
 from os import PathLike
 from typing import TYPE_CHECKING, Any
@@ -161,6 +160,8 @@ class Table:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
+        import html
+
         head, title = self._head()
         names, rows = _cells(head)
         align = [' style="text-align: right"' if is_number else "" for is_number in _right(head.schema)]
