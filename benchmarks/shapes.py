@@ -206,9 +206,7 @@ def _start(rounds: int, folder: Path) -> list[dict[str, Any]]:
 @click.option("--shape", "wanted", multiple=True, type=click.Choice(NAMES), help="Repeatable.  [default: all]")
 @click.option("--output", "-o", type=click.Path(), help="The report.  [default: in benchmarks/results]")
 @click.option("--job", hidden=True, help="What a process that is measured has to do.")
-def main(
-    parts: tuple[str, ...], wanted: tuple[str, ...], output: str | None, job: str | None, **settings: Any
-) -> None:
+def main(parts: tuple[str, ...], wanted: tuple[str, ...], output: str | None, job: str | None, **settings: Any) -> None:
     """Parses the command line."""
     if job is not None:
         click.echo(json.dumps(_child(json.loads(job))))

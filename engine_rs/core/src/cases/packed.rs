@@ -208,6 +208,9 @@ pub fn unpack_repeats(block: &[u8], from: usize, n: usize) -> Option<(Vec<u64>, 
     if distinct == 0 {
         return unpack(block, from + 8, n);
     }
+    if distinct > n {
+        return None;
+    }
     let (keys, end) = unpack::<u64>(block, from + 8, distinct)?;
     let (places, end) = unpack::<u32>(block, end, n)?;
     let keys = places.into_iter().map(|place| keys.get(place as usize).copied()).collect::<Option<_>>()?;
