@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -87,6 +88,29 @@ def test_null_ids_and_spilled_rows(tmp_path: Path) -> None:
     assert found.info["spilled_bytes"] > 0
 
 
+@pytest.mark.parametrize("lost", [slice(0, 300_000), slice(100_000, 400_000), slice(0, 400_000)], ids=str)
+def test_batches_that_lose_all_their_rows(lost: slice) -> None:
+    table = plain_log("time", 400_000)
+    coded = with_ids(table, shared(table["case_id"], pa.string(), twice=True))
+    kept = np.ones(len(table), bool)
+    kept[lost] = False
+    expected = pycjm.scan(table.filter(pa.array(kept)), **ROLES).mine(*MEASURES)
+    state = pa.array(np.where(kept, "complete", "start"))
+    by_state = pycjm.scan(coded.append_column("lifecycle:transition", state), **ROLES, lifecycle="complete")
+    holes = with_ids(
+        coded,
+        pa.DictionaryArray.from_arrays(
+            pa.array(coded["case_id"].combine_chunks().indices.to_numpy(), mask=~kept),
+            coded["case_id"].chunk(0).dictionary,
+        ),
+    )
+    for log in (by_state, pycjm.scan(holes, **ROLES, on_null="drop")):
+        found = log.mine(*MEASURES)
+        assert all(found[name].to_pyarrow().equals(expected[name].to_pyarrow()) for name in MEASURES[1:])
+    with pytest.raises(errors.InvalidData, match="is null"):
+        pycjm.scan(holes, **ROLES).mine("overview")
+
+
 def test_a_dictionary_larger_than_the_log() -> None:
     table = plain_log("time", 3_000)
     coded = with_ids(table, shared(table["case_id"], pa.string(), twice=True)).slice(100, 40)
@@ -127,6 +151,19 @@ def test_broken_dictionaries_are_refused_wherever_they_come() -> None:
     beyond = pa.DictionaryArray.from_arrays(pa.array(indices), good.dictionary, safe=False)
     with pytest.raises(errors.InvalidData, match=r"case_id.*out of bounds"):
         mined(with_ids(table, beyond))
+
+
+def test_a_broken_batch_is_told_before_a_failure_that_comes_after_it() -> None:
+    table = plain_log("case", 5_000)
+    broken = with_ids(table, broken_values(len(table))).to_batches()
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        yield from broken
+        raise ValueError("the producer failed later")
+
+    reader = pa.RecordBatchReader.from_batches(broken[0].schema, batches())
+    with pytest.raises(errors.InvalidData, match=r"case_id.*rows 0 to"):
+        pycjm.scan(reader, **ROLES).mine("overview")
 
 
 def test_files_with_dictionaries(tmp_path: Path) -> None:

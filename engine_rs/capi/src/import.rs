@@ -54,7 +54,7 @@ impl Imported {
 
     /// The same, with batches that are validated when they come.
     pub(crate) fn validated(self) -> Imported {
-        Imported { validator: Some(Validator::default()), ..self }
+        Imported { validator: Some(Validator::new(false)), ..self }
     }
 
     fn read(&mut self) -> Result<Option<RecordBatch>> {
@@ -93,15 +93,23 @@ impl Imported {
 
 /// Refuses what later code would read wrongly, or outside of memory. Many batches may share a dictionary: it is validated
 /// once.
-#[derive(Default)]
 pub(crate) struct Validator {
+    /// Those that are known to be valid, the newest first.
     dictionaries: Mutex<VecDeque<ArrayData>>,
+    most: usize,
 }
 
-/// Dictionaries that are known to be valid, at most: a few columns' on a few threads.
-const DICTIONARIES: usize = 16;
+/// Dictionaries that are remembered of batches that are kept anyway: a few columns' on a few threads. Of others, which they
+/// keep in memory, only those of two columns.
+const OF_KEPT: usize = 16;
+const OF_OTHERS: usize = 2;
 
 impl Validator {
+    /// A validator of batches that are kept by the log, or not.
+    pub(crate) fn new(kept: bool) -> Validator {
+        Validator { dictionaries: Mutex::default(), most: if kept { OF_KEPT } else { OF_OTHERS } }
+    }
+
     /// What is called for each batch.
     pub(crate) fn into_check(self) -> impl Fn(&RecordBatch, u64) -> Result<()> + Send + Sync {
         move |batch, row| {
@@ -132,7 +140,7 @@ impl Validator {
             return Ok(());
         }
         dictionary.validate_full()?;
-        known.truncate(DICTIONARIES - 1);
+        known.truncate(self.most - 1);
         known.push_front(dictionary.clone());
         Ok(())
     }

@@ -92,7 +92,8 @@ pub unsafe extern "C" fn cjm_log_from_stream(
         // SAFETY: each pointer is NULL or what the header asks for.
         let (spec, out) = unsafe { (call.text(spec_json, "spec_json")?, call.out(out, "out")?) };
         let reader = Imported::new(stream)?;
-        let check = (!is_trusted(spec)).then(|| Arc::new(Validator::default().into_check()) as Arc<Check>);
+        let check = (!says(spec, "trusted"))
+            .then(|| Arc::new(Validator::new(says(spec, "resident")).into_check()) as Arc<Check>);
         out.give(cjm_log::new(Log::from_unchecked(Box::new(reader), check, spec)?));
         Ok(())
     };
@@ -100,9 +101,9 @@ pub unsafe extern "C" fn cjm_log_from_stream(
     unsafe { guard(err, body) }
 }
 
-/// Whether a spec says so; whether it says it well is the core's to judge.
-fn is_trusted(spec: &str) -> bool {
-    serde_json::from_str::<serde_json::Value>(spec).is_ok_and(|spec| spec["trusted"] == true)
+/// Whether a spec says that something is so; whether it says it well is the core's to judge.
+fn says(spec: &str, what: &str) -> bool {
+    serde_json::from_str::<serde_json::Value>(spec).is_ok_and(|spec| spec[what] == true)
 }
 
 /// Describes a log without reading its events: a JSON object with `format`, `columns` (each `name`, `type`,

@@ -89,6 +89,7 @@ pub fn mine(log: &Log, plan: &str, context: &Context) -> Result<MiningResult> {
             labels: Labels::default(),
             of_labels: Mutex::new(Account::new(context, Step::Measures)),
             numbering: OnceLock::new(),
+            of_numbering: Mutex::new(Account::new(context, Step::Measures)),
             nulls: NullTally::default(),
             phases: Mutex::default(),
         }
@@ -116,6 +117,7 @@ struct Run<'a> {
     of_labels: Mutex<Account<'a>>,
     /// Numbers for case ids, where they are values of one dictionary.
     numbering: OnceLock<Numbering>,
+    of_numbering: Mutex<Account<'a>>,
     nulls: NullTally,
     phases: Mutex<Vec<(&'static str, f64)>>,
 }
@@ -224,10 +226,16 @@ impl Run<'_> {
         if !dictionary.is_empty()
             && is_small
             && let Some(numbering) = Numbering::new(&dictionary, self.context)?
+            && self.has_room_for(&numbering)
         {
             let _ = self.numbering.set(numbering);
         }
         Ok(())
+    }
+
+    fn has_room_for(&self, numbering: &Numbering) -> bool {
+        let mut account = self.of_numbering.lock().unwrap_or_else(PoisonError::into_inner);
+        account.set(numbering.size_bytes() as u64).is_ok()
     }
 
     /// A look at the first rows: do cases seem to lie together? A source that can be read only once is partitioned at

@@ -71,6 +71,9 @@ const UNKNOWN: u32 = u32::MAX;
 /// Not yet hashed; a value that has this hash is hashed whenever it comes.
 const NOT_HASHED: u64 = 0;
 
+/// Hashes of a dictionary are remembered if it has at most so many times as many values as a batch has rows.
+const REMEMBERED: usize = 4;
+
 /// Encodes the batches that one thread reads.
 pub struct Encoder<'a> {
     labels: KnownLabels<'a>,
@@ -214,11 +217,14 @@ impl<'a> Encoder<'a> {
                     (TextColumn::Coded { keys, dictionary, .. }, Some(numbering)) if numbering.is_of(dictionary) => {
                         numbering.numbers(keys)
                     }
+                    // A batch that has lost all its rows has lost its dictionary, too.
+                    (text, Some(_)) if text.is_empty() => Vec::new(),
                     (_, Some(_)) => return Err(Error::internal("the rows do not share their dictionary after all")),
                     (TextColumn::Coded { keys, values, dictionary }, None) => {
                         let hashes = match self.hashes.take() {
                             Some((known, hashes)) if known.to_data().ptr_eq(&dictionary.to_data()) => hashes,
-                            _ => vec![NOT_HASHED; values.len()],
+                            _ if values.len() <= keys.len() * REMEMBERED => vec![NOT_HASHED; values.len()],
+                            _ => Vec::new(),
                         };
                         let (keys, hashes) = self.hash_coded(keys, values, hashes);
                         self.hashes = Some((dictionary.clone(), hashes));
@@ -256,13 +262,16 @@ impl<'a> Encoder<'a> {
         let mut neighbours_differ = true;
         let mut key_of = |index: u32| {
             if last_index != Some(index) {
-                let known = &mut hashes[index as usize];
-                if *known == NOT_HASHED {
-                    *known = hash::of_bytes(values.value(index as usize));
+                let mut key = hashes.get(index as usize).copied().unwrap_or(NOT_HASHED);
+                if key == NOT_HASHED {
+                    key = hash::of_bytes(values.value(index as usize));
+                    if let Some(known) = hashes.get_mut(index as usize) {
+                        *known = key;
+                    }
                 }
                 // Of two values that are equal, too.
-                neighbours_differ &= *known != last_key;
-                (last_index, last_key) = (Some(index), *known);
+                neighbours_differ &= key != last_key;
+                (last_index, last_key) = (Some(index), key);
             }
             last_key
         };

@@ -60,6 +60,11 @@ impl Numbering {
         }
     }
 
+    /// Bytes held besides the values.
+    pub fn size_bytes(&self) -> usize {
+        self.firsts.as_ref().map_or(0, |firsts| firsts.len() * size_of::<u32>())
+    }
+
     /// The id of each number.
     pub fn values(&self) -> &TextColumn {
         &self.values

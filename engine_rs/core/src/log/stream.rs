@@ -140,7 +140,7 @@ impl Source for StreamSource {
             return Err(Error::argument("the stream was read before; make a new log from a new stream"));
         }
         state.opened = true;
-        let pull = Pull { at: 0, rest: VecDeque::new(), rest_rows: 0, seq: 0, first_row: 0, done: false };
+        let pull = Pull { at: 0, rest: VecDeque::new(), rest_rows: 0, seq: 0, first_row: 0, done: false, failed: None };
         drop(state);
         Ok(Box::new(SliceQueue { stream: self.queue(self.resident, columns)?, pull: Mutex::new(pull) }))
     }
@@ -200,6 +200,7 @@ struct Pull {
     seq: u64,
     first_row: u64,
     done: bool,
+    failed: Option<Error>,
 }
 
 struct SliceQueue {
@@ -211,9 +212,11 @@ impl TaskQueue for SliceQueue {
     fn next(&self) -> Result<Option<Task>> {
         let mut pull = self.pull.lock().unwrap_or_else(PoisonError::into_inner);
         while pull.rest_rows < TASK_ROWS && !pull.done {
-            match self.stream.batch(pull.at)? {
-                None => pull.done = true,
-                Some(batch) => {
+            match self.stream.batch(pull.at) {
+                // After the batches before it, of which one may be broken.
+                Err(error) => (pull.failed, pull.done) = (Some(error), true),
+                Ok(None) => pull.done = true,
+                Ok(Some(batch)) => {
                     pull.at += 1;
                     pull.rest_rows += batch.num_rows();
                     pull.rest.push_back(batch);
@@ -234,7 +237,7 @@ impl TaskQueue for SliceQueue {
             }
         }
         if rows == 0 {
-            return Ok(None);
+            return pull.failed.take().map_or(Ok(None), Err);
         }
         let check = self.stream.check.clone();
         let batches = taken.into_iter().map(move |(batch, row)| checked(check.as_deref(), batch, row));
