@@ -453,10 +453,10 @@ cjm_status cjm_log_open(const char *spec_json, struct cjm_log **out, struct cjm_
  *
  * The stream is consumed, also when the call fails: `stream->release` is NULL afterwards, and the library releases the
  * stream once it is read or the log is freed. Only the schema is read here, and the first rows where timestamps are
- * texts. The columns that are read are validated in full, on the threads that read them, unless the spec says `"trusted": true`; a batch that breaks
- * the format makes that read fail with `CJM_INVALID_DATA`. The producer promises that its buffers are as long as its
- * lengths say: the interface carries no sizes. Its callbacks are called by one thread at a time, not always the same
- * one; its arrays are released by any thread.
+ * texts. The columns that are read are validated in full, on the threads that read them, unless the spec says
+ * `"trusted": true`; a batch that breaks the format makes that read fail with `CJM_INVALID_DATA`. The producer promises
+ * that its buffers are as long as its lengths say: the interface carries no sizes. Its callbacks are called by one thread
+ * at a time, not always the same one; its arrays are released by any thread.
  *
  * @param[in,out] stream The stream.
  * @param[in] spec_json The log spec, version 1, without `paths` and `format`.
