@@ -4,8 +4,9 @@
 //! Case ids of a dense range, and timestamps that are in order or coarser than their type, take half the bytes that way,
 //! which is as much as the disk has less to do; hashes take as many as before. Keys that come again and again, as in a log
 //! by time, are written once, with their places among all others. A column is a head (least, unit, bytes of a number and
-//! whether they are steps, the number before the first one) and its numbers. Exact division is one multiplication with the inverse modulo 2^64, which tells, too, whether it is exact
-//! (Granlund and Montgomery, "Division by invariant integers using multiplication", 1994, section 9).
+//! whether they are steps, the first number) and its numbers. Exact division is one multiplication with the inverse modulo
+//! 2^64, which tells, too, whether it is exact (Granlund and Montgomery, "Division by invariant integers using
+//! multiplication", 1994, section 9).
 
 use crate::cases::table::CaseTable;
 
