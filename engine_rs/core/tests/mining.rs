@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, UInt32Type, UInt64Type};
 use arrow_array::{Array, ArrayRef, Int64Array, RecordBatch, RecordBatchIterator, StringArray, TimestampSecondArray};
-use arrow_schema::{DataType, Field, Schema, TimeUnit};
+use arrow_schema::{ArrowError, DataType, Field, Schema, TimeUnit};
 use cjm_core::context::Context;
 use cjm_core::error::ErrorKind;
 use cjm_core::log::Log;
@@ -185,6 +185,18 @@ fn nulls_are_counted_and_the_first_is_named() {
     let dropped = overview.column_by_name("dropped_rows").unwrap().as_struct().clone();
     let dropped: Vec<u64> = dropped.columns().iter().map(|c| c.as_primitive::<UInt64Type>().value(0)).collect();
     assert_eq!(dropped, [0, 2, 0]);
+}
+
+#[test]
+fn a_log_whose_stream_failed_is_never_mined_in_part() {
+    let good = batch(&golden(), false);
+    let lost = || Err(ArrowError::ComputeError("the rest is lost".to_owned()));
+    let log = Log::from_reader(Box::new(RecordBatchIterator::new(vec![Ok(good.clone()), lost()], good.schema())), SPEC);
+    let log = log.unwrap();
+    for _ in 0..3 {
+        let error = mine(&log, PLAN, &Context::new()).err().unwrap();
+        assert!(error.message().contains("the rest is lost"), "{error}");
+    }
 }
 
 #[test]

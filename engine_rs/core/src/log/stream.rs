@@ -34,9 +34,9 @@ struct State {
 }
 
 impl State {
-    /// The stream's next batch.
+    /// The stream's next batch. One that has failed fails for every reading: batches were lost.
     fn pull(&mut self) -> Result<Option<RecordBatch>> {
-        let Some(reader) = self.reader.as_mut() else { return self.failed.take().map_or(Ok(None), Err) };
+        let Some(reader) = self.reader.as_mut() else { return self.failed.clone().map_or(Ok(None), Err) };
         let pulled = match quietly(|| reader.next()) {
             Ok(Some(Ok(batch))) => return Ok(Some(batch)),
             Ok(Some(Err(error))) => Err(failed(error)),
@@ -44,6 +44,7 @@ impl State {
             Err(text) => Err(broken(&text)),
         };
         self.reader = None;
+        self.failed = pulled.as_ref().err().cloned();
         pulled
     }
 }
@@ -84,11 +85,9 @@ impl Source for StreamSource {
         }
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         while state.reader.is_some() {
-            match state.pull() {
-                Ok(Some(batch)) => state.kept.push(batch),
-                Ok(None) => {}
-                // The reading will come upon it in its place.
-                Err(error) => state.failed = Some(error),
+            // The reading will come upon a failure in its place.
+            if let Ok(Some(batch)) = state.pull() {
+                state.kept.push(batch);
             }
         }
         Some(state.kept.iter().map(|batch| batch.num_rows() as u64).sum())
