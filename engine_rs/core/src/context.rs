@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::error::{Error, Result};
 use crate::machine;
 use crate::memory::Budget;
-use crate::spill::Spill;
+use crate::spill::{Quota, Spill};
 use crate::turns::{Turn, Turns};
 
 /// A number computed per case by the embedder, over batches of whole cases. Called from several threads at once.
@@ -332,6 +332,13 @@ impl Context {
     /// where there is no limit.
     pub fn quota_bytes(&self, share: u64) -> Option<u64> {
         Some(self.memory.limit_bytes()? / share / self.threads as u64)
+    }
+
+    /// What each thread may hold of something before it is put aside, where there is a limit: the `share`-th part of it
+    /// for all threads, and `enough_bytes` for all of them where there is much room on the disk.
+    pub fn quota(&self, share: u64, enough_bytes: u64) -> Option<Quota> {
+        let most_bytes = self.quota_bytes(share)?;
+        Some(Quota { most_bytes, enough_bytes: enough_bytes / self.threads as u64 })
     }
 
     /// Where to put what does not fit into memory, if there is a place.

@@ -325,7 +325,7 @@ impl Run<'_> {
             edges.extend(grouper.edges);
         }
         let first = folds.first_mut().ok_or_else(|| Error::internal("no thread has read"))?;
-        keys.push(stitch(&mut edges, first, new_keys(), self.context)?);
+        keys.push(self.timed(Phase::Reading.name(), || stitch(&mut edges, first, new_keys(), self.context))?);
         Ok((folds, keys))
     }
 

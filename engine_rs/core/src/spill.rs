@@ -33,6 +33,22 @@ pub struct Block {
     checksum: u64,
 }
 
+/// How much of something a thread holds in memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Quota {
+    /// Never more.
+    pub most_bytes: u64,
+    /// Nor more than this where the disk has plenty of room: it costs no time, and the memory is left to others.
+    pub enough_bytes: u64,
+}
+
+impl Quota {
+    /// Whether `bytes` of it had better be put aside in `spill`.
+    pub fn is_exceeded(&self, bytes: u64, spill: &Spill) -> bool {
+        bytes > self.most_bytes || (bytes > self.enough_bytes && spill.has_plenty_for(bytes))
+    }
+}
+
 /// A file that is written block by block, by one thread, and then read by all. Its space is given back when it goes.
 pub struct SpillFile<'a> {
     spill: &'a Spill,
@@ -51,6 +67,9 @@ const MAGIC: [u8; 8] = *b"cjmspil1";
 
 /// Bytes of the magic, the length and the checksum before a block's own.
 const HEAD: usize = 24;
+
+/// Where so many times as much room is left, nobody misses what is written.
+const PLENTY: u64 = 64;
 
 /// What a file is called for the moment in which it has a name, where it cannot be made without one.
 #[cfg(unix)]
@@ -82,6 +101,13 @@ impl Spill {
     /// All that was ever written.
     pub fn written_bytes(&self) -> u64 {
         self.written_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Whether `bytes` are next to nothing here.
+    fn has_plenty_for(&self, bytes: u64) -> bool {
+        let wanted = bytes.saturating_mul(PLENTY);
+        self.used_bytes().saturating_add(wanted) <= self.limit_bytes
+            && free_bytes(&self.dir).is_some_and(|free| free >= wanted)
     }
 
     /// A new file, which nobody else can open.
@@ -424,6 +450,20 @@ pub mod faults {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_enough_is_exceeded_only_where_there_is_plenty_of_room() {
+        let dir = tempfile::tempdir().unwrap();
+        let quota = Quota { most_bytes: 100, enough_bytes: 10 };
+        let exceeded = |limit| [10, 11, 100, 101].map(|bytes| quota.is_exceeded(bytes, &Spill::new(dir.path(), limit)));
+        assert_eq!(exceeded(Some(100 * PLENTY)), [false, cfg!(unix), cfg!(unix), true]);
+        assert_eq!(exceeded(Some(10 * PLENTY)), [false, false, false, true]);
+        let used = Spill::new(dir.path(), Some(100 * PLENTY));
+        used.reserve(90 * PLENTY).unwrap();
+        assert!(!quota.is_exceeded(11, &used));
+        let nowhere = dir.path().join("not there");
+        assert!(!quota.is_exceeded(11, &Spill::new(nowhere, None)));
+    }
 
     #[test]
     fn blocks_come_back_and_files_have_no_names() {

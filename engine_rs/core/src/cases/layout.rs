@@ -7,7 +7,7 @@ use crate::context::{Account, Context, Step};
 use crate::error::Result;
 use crate::hash;
 use crate::log::encode::Encoded;
-use crate::spill::{Block, Spill, SpillFile};
+use crate::spill::{Block, Quota, Spill, SpillFile};
 use crate::workers;
 
 /// How the rows of a log lie.
@@ -158,7 +158,7 @@ pub struct Keys<'a> {
 /// Where keys go when they are too many: in rounds of all parts.
 struct KeysAside<'a> {
     spill: &'a Spill,
-    quota: usize,
+    quota: Quota,
     file: Option<SpillFile<'a>>,
     rounds: Vec<Vec<Block>>,
 }
@@ -166,16 +166,19 @@ struct KeysAside<'a> {
 /// The part of the memory limit that all threads' keys may take.
 const KEYS_SHARE: u64 = 16;
 
+/// Bytes of keys in all threads that are enough.
+const ENOUGH_KEYS: u64 = 64 << 20;
+
 impl<'a> Keys<'a> {
     /// No keys; what does not fit under the memory limit of `context` goes where that says.
     pub fn new(context: &'a Context) -> Keys<'a> {
-        let bytes = context.quota_bytes(KEYS_SHARE);
-        let aside = |(bytes, spill)| KeysAside { spill, quota: (bytes / 8) as usize, file: None, rounds: Vec::new() };
+        let quota = context.quota(KEYS_SHARE, ENOUGH_KEYS);
+        let aside = |(quota, spill)| KeysAside { spill, quota, file: None, rounds: Vec::new() };
         Keys {
             parts: vec![Vec::new(); KEY_PARTS],
             count: 0,
             account: Account::new(context, Step::Measures),
-            aside: bytes.zip(context.spill()).map(aside),
+            aside: quota.zip(context.spill()).map(aside),
         }
     }
 
@@ -199,8 +202,10 @@ impl<'a> Keys<'a> {
     /// # Errors
     /// IO; MEMORY_LIMIT where there is no place for them.
     pub fn make_room(&mut self) -> Result<()> {
-        self.account.set((self.count * size_of::<u64>()) as u64)?;
-        let Some(aside) = self.aside.as_mut().filter(|aside| self.count > aside.quota) else { return Ok(()) };
+        let bytes = (self.count * size_of::<u64>()) as u64;
+        self.account.set(bytes)?;
+        let is_exceeded = |aside: &&mut KeysAside<'_>| aside.quota.is_exceeded(bytes, aside.spill);
+        let Some(aside) = self.aside.as_mut().filter(is_exceeded) else { return Ok(()) };
         if aside.file.is_none() {
             aside.file = Some(aside.spill.file()?);
         }

@@ -135,12 +135,15 @@ pub fn gaps_quota(context: &Context) -> usize {
 /// The part of the memory limit that all threads' variants may take.
 const VARIANTS_SHARE: u64 = 8;
 
+/// Bytes of variants in all threads that are enough.
+const ENOUGH_VARIANTS: u64 = 128 << 20;
+
 /// The part of the memory limit that all threads' cases and metrics may take.
 const CASES_SHARE: u64 = 16;
 
 /// Where variants go that do not fit.
 fn variants_aside(context: &Context) -> Option<variants::Aside<'_>> {
-    Some(variants::Aside::new(context.spill()?, context.quota_bytes(VARIANTS_SHARE)?, context))
+    Some(variants::Aside::new(context.spill()?, context.quota(VARIANTS_SHARE, ENOUGH_VARIANTS)?, context))
 }
 
 /// Where one thread has put something aside, all do so with what they have of it.

@@ -10,7 +10,7 @@ use super::sequences::{Sequences, hashed};
 use crate::cases::batch::CaseBatch;
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::spill::{Block, Spill, SpillFile};
+use crate::spill::{Block, Quota, Spill, SpillFile};
 
 /// Parts of the range of hashes.
 pub const PARTS: usize = 128;
@@ -101,15 +101,15 @@ impl Part {
 pub struct Aside<'a> {
     spill: &'a Spill,
     context: &'a Context,
-    quota_bytes: u64,
+    quota: Quota,
     file: Option<SpillFile<'a>>,
     rounds: Vec<Vec<Block>>,
 }
 
 impl<'a> Aside<'a> {
-    /// A place in `spill` for what is beyond `quota_bytes`.
-    pub fn new(spill: &'a Spill, quota_bytes: u64, context: &'a Context) -> Aside<'a> {
-        Aside { spill, context, quota_bytes, file: None, rounds: Vec::new() }
+    /// A place in `spill` for what is beyond `quota`.
+    pub fn new(spill: &'a Spill, quota: Quota, context: &'a Context) -> Aside<'a> {
+        Aside { spill, context, quota, file: None, rounds: Vec::new() }
     }
 
     /// Whether anything was put aside.
@@ -163,7 +163,7 @@ impl<'a> State<'a> {
     /// Puts all parts aside if they have grown too large.
     fn make_room(&mut self) -> Result<()> {
         match &self.aside {
-            Some(aside) if self.size_bytes() as u64 > aside.quota_bytes => self.put_aside(),
+            Some(aside) if aside.quota.is_exceeded(self.size_bytes() as u64, aside.spill) => self.put_aside(),
             _ => Ok(()),
         }
     }
