@@ -80,15 +80,28 @@ fn folds(criterion: &mut Criterion) {
             let new = || dfg::State::new(asked, Negative::Keep, usize::MAX);
             fold(&mut group, name, &log, new, |state, batch| state.fold(batch).unwrap());
         }
+        let mut of_batch = Vec::new();
         let keep = variants::Keep { durations: true, cases: false };
         fold(
             &mut group,
             "variants",
             &log,
             || variants::State::new(keep, None),
-            |state, batch| state.fold(batch).unwrap(),
+            |state, batch| {
+                batch.durations(&mut of_batch);
+                state.fold(batch, &of_batch).unwrap();
+            },
         );
-        fold(&mut group, "durations", &log, || durations::State::new(&exact), |state, batch| state.fold(batch));
+        fold(
+            &mut group,
+            "durations",
+            &log,
+            || durations::State::new(&exact),
+            |state, batch| {
+                batch.durations(&mut of_batch);
+                state.fold(&of_batch);
+            },
+        );
     }
 }
 

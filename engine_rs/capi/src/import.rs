@@ -133,7 +133,11 @@ impl Validator {
         let (DataType::Dictionary(..), [dictionary]) = (column.data_type(), column.child_data()) else {
             return column.validate_full();
         };
-        column.validate_data()?;
+        column.validate_nulls()?;
+        // The one that finds the place is slower.
+        if !keys_are_below(column, dictionary.len()) {
+            column.validate_values()?;
+        }
         // Who comes second waits here for the first one, and does not do the same once more.
         let mut known = self.dictionaries.lock().unwrap_or_else(PoisonError::into_inner);
         if known.iter().any(|known| known.ptr_eq(dictionary)) {
@@ -143,6 +147,23 @@ impl Validator {
         known.truncate(self.most - 1);
         known.push_front(dictionary.clone());
         Ok(())
+    }
+}
+
+/// Whether the keys of a dictionary array, also those of nulls, are all below `n`: seen many at once.
+fn keys_are_below(column: &ArrayData, n: usize) -> bool {
+    let keys = column.offset()..column.offset() + column.len();
+    // One that is negative is a large one without its sign.
+    match column.data_type() {
+        DataType::Dictionary(kind, _) if **kind == DataType::Int32 => {
+            let highest = column.buffers()[0].typed_data::<u32>()[keys].iter().fold(0, |high, &key| high.max(key));
+            (highest as usize) < n
+        }
+        DataType::Dictionary(kind, _) if **kind == DataType::Int8 => {
+            let highest = column.buffers()[0].as_slice()[keys].iter().fold(0, |high, &key| high.max(key));
+            usize::from(highest) < n
+        }
+        _ => false,
     }
 }
 

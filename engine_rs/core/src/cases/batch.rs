@@ -63,10 +63,26 @@ impl CaseBatch<'_> {
         }
     }
 
-    /// How long case `i` takes, to its last timestamp.
+    /// Writes down how long each case takes, to its last timestamp.
+    pub fn durations(&self, durations: &mut Vec<i64>) {
+        durations.clear();
+        match self.starts {
+            None => durations.extend(self.offsets.windows(2).map(|ends| self.last_of(ends) - self.first_of(ends))),
+            Some(_) => durations
+                .extend(self.offsets.windows(2).enumerate().map(|(i, ends)| self.last_of(ends) - self.first_time(i))),
+        }
+    }
+
+    /// The first timestamp of the case whose events lie between `ends`.
     #[inline]
-    pub fn duration(&self, i: usize) -> i64 {
-        self.times[self.events(i).end - 1] - self.first_time(i)
+    pub fn first_of(&self, ends: &[u32]) -> i64 {
+        self.times[ends[0] as usize]
+    }
+
+    /// The last one.
+    #[inline]
+    pub fn last_of(&self, ends: &[u32]) -> i64 {
+        self.times[ends[1] as usize - 1]
     }
 
     /// The text id of case `i`, where ids are text.

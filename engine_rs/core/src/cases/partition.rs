@@ -11,6 +11,7 @@ use std::ops::Range;
 use crate::hash;
 use crate::log::byte_list::ByteList;
 use crate::log::encode::Encoded;
+use crate::log::text::TextColumn;
 
 /// A batch, sorted by partition.
 pub struct Chunk {
@@ -239,7 +240,7 @@ impl Partitioner {
         if self.with_rows || batch.ids.is_some() || batch.ties.is_some() {
             let rows: Vec<u32> = (0..batch.keys.len() as u32).collect();
             let places = self.spread(&chunk.offsets, &rows, |row| row);
-            chunk.ids = batch.ids.map(|ids| gathered(&places, |row| ids.value(row)));
+            chunk.ids = batch.ids.map(|ids| gathered_ids(&places, ids));
             chunk.ties = batch.ties.map(|ties| gathered(&places, |row| ties.get(row)));
             chunk.rows = self.with_rows.then_some(places);
         }
@@ -299,6 +300,21 @@ impl Partitioner {
             offsets[i] += offsets[i - 1];
         }
         offsets
+    }
+}
+
+/// The ids of the rows at `places`.
+fn gathered_ids(places: &[u32], ids: &TextColumn) -> ByteList {
+    match ids {
+        TextColumn::Utf8(array) => {
+            let ends = array.value_offsets();
+            ByteList::gathered(array.value_data(), places, |row| ends[row] as usize..ends[row + 1] as usize)
+        }
+        TextColumn::LargeUtf8(array) => {
+            let ends = array.value_offsets();
+            ByteList::gathered(array.value_data(), places, |row| ends[row] as usize..ends[row + 1] as usize)
+        }
+        other => gathered(places, |row| other.value(row)),
     }
 }
 

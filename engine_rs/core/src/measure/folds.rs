@@ -179,10 +179,10 @@ impl Fold for Folds<'_> {
         }
         context.check_cancelled()?;
         if let Some(variants) = &mut self.variants {
-            variants.fold(batch)?;
+            variants.fold(batch, &self.overview.durations)?;
         }
         if let Some(durations) = &mut self.durations {
-            durations.fold(batch);
+            durations.fold(&self.overview.durations);
         }
         if let Some(cases) = &mut self.cases {
             cases.fold(batch);
@@ -202,19 +202,21 @@ pub struct SecondLook<'a> {
     pub dfg: dfg::State,
     /// Case durations.
     pub durations: Option<durations::State>,
+    of_batch: Vec<i64>,
 }
 
 impl<'a> SecondLook<'a> {
     /// A look at gaps and durations.
     pub fn new(dfg: dfg::State, durations: Option<durations::State>, context: &'a Context) -> SecondLook<'a> {
-        SecondLook { account: Account::new(context, Step::Measures), dfg, durations }
+        SecondLook { account: Account::new(context, Step::Measures), dfg, durations, of_batch: Vec::new() }
     }
 }
 
 impl Fold for SecondLook<'_> {
     fn fold(&mut self, batch: &CaseBatch<'_>) -> Result<()> {
         if let Some(durations) = &mut self.durations {
-            durations.fold(batch);
+            batch.durations(&mut self.of_batch);
+            durations.fold(&self.of_batch);
         }
         self.dfg.fold(batch)?;
         let durations = self.durations.as_ref().map_or(0, durations::State::size_bytes);

@@ -63,6 +63,7 @@ impl State {
                 last,
                 tied_pairs: facts.tied_pairs,
                 cases_with_ties: facts.cases_with_ties,
+                durations: Vec::new(),
             };
             let totals = Totals {
                 activities: self.labels.len() as u64,

@@ -86,7 +86,7 @@ impl Fold for Collector<'_> {
     fn fold(&mut self, batch: &CaseBatch<'_>) -> Result<()> {
         self.overview.fold(batch, true)?;
         self.fold_gaps(batch)?;
-        self.variants.fold(batch)?;
+        self.variants.fold(batch, &self.overview.durations)?;
         if let Some(ids) = &mut self.ids {
             ids.fold(batch);
         }

@@ -21,6 +21,9 @@ const FIRST: usize = 1024;
 /// seen, for which 4 is the cheapest.
 const GROWTH: usize = 4;
 
+/// Values that come at once, mostly: so many may be kept beyond those with which windows are narrowed.
+const BEYOND: usize = 64;
+
 /// How far the windows reach to both sides: deviations of a percentile's rank in a random order, a share of all values for
 /// an order that is not quite random, and a few values.
 const DEVIATIONS: f64 = 6.0;
@@ -231,7 +234,7 @@ impl Sieve {
         self.cut(&cuts);
         self.next = GROWTH * (self.kept.raw.len() + self.kept.piles.len());
         // At once what is filled before the next time, and not step by step.
-        self.kept.raw.reserve_exact(self.next.saturating_sub(self.kept.raw.len()));
+        self.kept.raw.reserve_exact((self.next + BEYOND).saturating_sub(self.kept.raw.len()));
     }
 
     /// Sets windows that lie inside of the present ones: ascending and apart.

@@ -1,6 +1,5 @@
 //! The durations of cases.
 
-use crate::cases::batch::CaseBatch;
 use crate::stats::asked::Asked;
 use crate::stats::kept::Kept;
 use crate::stats::moments::Moments;
@@ -14,13 +13,12 @@ pub struct State {
     /// What percentiles need.
     pub kept: Kept,
     asked: Asked,
-    of_batch: Vec<i64>,
 }
 
 impl State {
     /// A state for these percentiles.
     pub fn new(asked: &Asked) -> State {
-        State { moments: Moments::default(), kept: Kept::new(asked), asked: asked.clone(), of_batch: Vec::new() }
+        State { moments: Moments::default(), kept: Kept::new(asked), asked: asked.clone() }
     }
 
     /// A state for a second look, after `first` has missed percentiles.
@@ -28,13 +26,11 @@ impl State {
         State { kept: Kept::Sieve(Sieve::second(first, asked)), ..State::new(&Asked::exact(asked)) }
     }
 
-    /// Takes in some cases.
-    pub fn fold(&mut self, batch: &CaseBatch<'_>) {
-        self.of_batch.clear();
-        self.of_batch.extend((0..batch.cases()).map(|i| batch.duration(i)));
-        self.moments.extend(&self.of_batch);
+    /// Takes in the durations of some cases.
+    pub fn fold(&mut self, durations: &[i64]) {
+        self.moments.extend(durations);
         if !self.asked.is_empty() {
-            self.kept.take(&self.of_batch, &self.asked);
+            self.kept.take(durations, &self.asked);
         }
     }
 

@@ -6,7 +6,7 @@ use crate::cases::batch::CaseBatch;
 use crate::error::{Error, Result};
 
 /// What one thread has seen.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct State {
     /// Events folded.
     pub events: u64,
@@ -20,11 +20,21 @@ pub struct State {
     pub tied_pairs: u64,
     /// Cases with at least one of them.
     pub cases_with_ties: u64,
+    /// How long the cases take that were taken in last.
+    pub durations: Vec<i64>,
 }
 
 impl Default for State {
     fn default() -> Self {
-        State { events: 0, cases: 0, first: i64::MAX, last: i64::MIN, tied_pairs: 0, cases_with_ties: 0 }
+        State {
+            events: 0,
+            cases: 0,
+            first: i64::MAX,
+            last: i64::MIN,
+            tied_pairs: 0,
+            cases_with_ties: 0,
+            durations: Vec::new(),
+        }
     }
 }
 
@@ -39,15 +49,22 @@ impl State {
     pub fn fold(&mut self, batch: &CaseBatch<'_>, with_ties: bool) -> Result<()> {
         let (from, to) = (batch.offsets[0] as usize, batch.offsets[batch.cases()] as usize);
         // The events of a case are in order: its first and last are its extremes.
-        let firsts = batch.offsets[..batch.cases()].iter().map(|&at| batch.times[at as usize]);
-        let lasts = batch.offsets[1..].iter().map(|&end| batch.times[end as usize - 1]);
-        let (low, high) = (firsts.min().unwrap_or(i64::MAX), lasts.max().unwrap_or(i64::MIN));
+        let (mut low, mut high) = (i64::MAX, i64::MIN);
+        self.durations.clear();
+        self.durations.extend(batch.offsets.windows(2).map(|ends| {
+            let (first, last) = (batch.first_of(ends), batch.last_of(ends));
+            (low, high) = (low.min(first), high.max(last));
+            last.wrapping_sub(first)
+        }));
         let (start_low, start_high) = batch.starts.map_or((low, high), |starts| range(&starts[from..to]));
         let (first, last) = (low.min(start_low), high.max(start_high));
         if to > from && last.checked_sub(first).is_none() {
             let text =
                 format!("timestamps from {first} to {last} ticks lie too far apart for their unit; use a coarser one");
             return Err(Error::data(text).with("column", "timestamp"));
+        }
+        if batch.starts.is_some() {
+            batch.durations(&mut self.durations);
         }
         self.events += (to - from) as u64;
         self.cases += batch.cases() as u64;

@@ -145,14 +145,13 @@ pub struct State<'a> {
     pub aside: Option<Aside<'a>>,
     bytes: Vec<u8>,
     ends: Vec<usize>,
-    durations: Vec<i64>,
 }
 
 impl<'a> State<'a> {
     /// A state that remembers of each case what `keep` says.
     pub fn new(keep: Keep, aside: Option<Aside<'a>>) -> State<'a> {
         let parts = (0..PARTS).map(|_| Part::default()).collect();
-        State { parts, cases: 0, keep, aside, bytes: Vec::new(), ends: Vec::new(), durations: Vec::new() }
+        State { parts, cases: 0, keep, aside, bytes: Vec::new(), ends: Vec::new() }
     }
 
     /// Whether anything was put aside.
@@ -193,11 +192,11 @@ impl<'a> State<'a> {
         Ok(())
     }
 
-    /// Takes in some cases.
+    /// Takes in some cases, which take as long as `durations` says.
     ///
     /// # Errors
     /// UNSUPPORTED beyond 2^32 cases in a thread with cases listed, for sequences of 4 GiB, or too many of them; IO.
-    pub fn fold(&mut self, batch: &CaseBatch<'_>) -> Result<()> {
+    pub fn fold(&mut self, batch: &CaseBatch<'_>, durations: &[i64]) -> Result<()> {
         let first = match u32::try_from(self.cases + batch.cases() as u64) {
             Ok(_) => self.cases as u32,
             Err(_) if !self.keep.cases => 0,
@@ -208,7 +207,7 @@ impl<'a> State<'a> {
             return Err(Error::unsupported("a batch of cases with sequences beyond 4 GiB"));
         }
         let (mut from, mut case) = (0, first);
-        for (&end, &duration) in self.ends.iter().zip(&self.durations) {
+        for (&end, &duration) in self.ends.iter().zip(durations) {
             let (key, hash) = hashed(&self.bytes, from, end);
             let part = &mut self.parts[part_of(hash)];
             match end - from <= SHORT {
@@ -238,11 +237,6 @@ impl<'a> State<'a> {
         let codes = &batch.codes[from..to];
         self.bytes.clear();
         self.ends.clear();
-        self.durations.clear();
-        match self.keep.durations {
-            true => self.durations.extend((0..batch.cases()).map(|case| batch.duration(case))),
-            false => self.durations.resize(batch.cases(), 0),
-        }
         if codes.iter().fold(0, |all, &code| all | code) < 0x80 {
             // A code is a byte: the bytes lie as the codes do.
             self.bytes.extend(codes.iter().map(|&code| code as u8));
