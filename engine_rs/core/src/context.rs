@@ -335,10 +335,14 @@ impl Context {
     }
 
     /// What each thread may hold of something before it is put aside, where there is a limit: the `share`-th part of it
-    /// for all threads, and `enough_bytes` for all of them where there is much room on the disk.
+    /// for all threads; and `enough_bytes` for all of them where nobody has said that so much memory may be taken.
     pub fn quota(&self, share: u64, enough_bytes: u64) -> Option<Quota> {
         let most_bytes = self.quota_bytes(share)?;
-        Some(Quota { most_bytes, enough_bytes: enough_bytes / self.threads as u64 })
+        let enough_bytes = match self.limit_from {
+            Some(LimitFrom::Given) => most_bytes,
+            _ => enough_bytes / self.threads as u64,
+        };
+        Some(Quota { most_bytes, enough_bytes })
     }
 
     /// Where to put what does not fit into memory, if there is a place.
