@@ -34,7 +34,7 @@ const PLAN: &str = r#"{"version":1,"measures":[{"measure":"overview"},{"measure"
 fn main() {
     let by_case = Log::new(EVENTS, ACTIVITIES as u64);
     let shuffled = by_case.shuffled();
-    let mut table: Vec<((&str, usize, &str), Vec<f64>)> = Vec::new();
+    let mut table: Vec<(Name, Vec<f64>)> = Vec::new();
     for (layout, log) in [("case", &by_case), ("shuffled", &shuffled)] {
         let engine = engine_log(log);
         let ways = [1, 2].map(|threads| {
@@ -70,6 +70,10 @@ fn main() {
     println!("{{\"events\":{},\"results\":[{}]}}", by_case.keys.len(), lines.join(","));
 }
 
+/// Layout, threads, and what ran.
+type Name = (&'static str, usize, &'static str);
+
+/// What ran, and its seconds.
 type Times = Vec<(&'static str, f64)>;
 
 /// Runs the loops of every part beside each other; the time of each loop is that of the slowest part.
