@@ -153,6 +153,28 @@ def test_broken_dictionaries_are_refused_wherever_they_come() -> None:
         mined(with_ids(table, beyond))
 
 
+@pytest.mark.parametrize("kind", ["int8", "int16", "int32", "int64"])
+@pytest.mark.parametrize("key", [-128, -100, -1])
+def test_negative_keys_are_refused_whatever_the_dictionary_holds(kind: str, key: int) -> None:
+    """Without its sign the byte -1 is 255, and a dictionary may well have as many values."""
+    times = pa.array([1, 2, 3, 4], pa.timestamp("us"))
+    for size in (2, 129, 200, 257):
+        values = pa.array([f"y{i:03}" for i in range(size)])
+        keys = pa.array(np.array([0, 1, key, 1], kind))
+        broken = pa.DictionaryArray.from_arrays(keys, values, safe=False)
+        for column in ("case_id", "activity"):
+            table = pa.table({"case_id": ["a"] * 4, "activity": ["b"] * 4, "timestamp": times})
+            place = table.schema.get_field_index(column)
+            with pytest.raises(errors.InvalidData, match=rf"{column}.*rows 0 to 3"):
+                pycjm.scan(table.set_column(place, column, broken), **ROLES).mine("activities")
+            # Below a null anything may stand.
+            hidden = pa.DictionaryArray.from_arrays(
+                pa.Array.from_buffers(keys.type, 4, [pa.py_buffer(b"\x0b"), keys.buffers()[1]]), values, safe=False
+            )
+            found = pycjm.scan(table.set_column(place, column, hidden), on_null="drop", **ROLES).mine("overview")
+            assert found["overview"].to_pyarrow()["events"].to_pylist() == [3]
+
+
 def test_a_broken_batch_is_told_before_a_failure_that_comes_after_it() -> None:
     table = plain_log("case", 5_000)
     broken = with_ids(table, broken_values(len(table))).to_batches()

@@ -153,15 +153,15 @@ impl Validator {
 /// Whether the keys of a dictionary array, also those of nulls, are all below `n`: seen many at once.
 fn keys_are_below(column: &ArrayData, n: usize) -> bool {
     let keys = column.offset()..column.offset() + column.len();
-    // One that is negative is a large one without its sign.
+    // One that is negative is, without its sign, above all that have none.
     match column.data_type() {
         DataType::Dictionary(kind, _) if **kind == DataType::Int32 => {
             let highest = column.buffers()[0].typed_data::<u32>()[keys].iter().fold(0, |high, &key| high.max(key));
-            (highest as usize) < n
+            (highest as usize) < n.min(1 << 31)
         }
         DataType::Dictionary(kind, _) if **kind == DataType::Int8 => {
             let highest = column.buffers()[0].as_slice()[keys].iter().fold(0, |high, &key| high.max(key));
-            usize::from(highest) < n
+            usize::from(highest) < n.min(1 << 7)
         }
         _ => false,
     }

@@ -185,6 +185,9 @@ impl LimitFrom {
     }
 }
 
+/// Bytes that are little for a thread, however many there are.
+const LEAST_ENOUGH: u64 = 16 << 20;
+
 /// The part of the memory there is that a run may hold where the limit is "auto". What is not counted (libraries, what
 /// decoding takes) and other programs need room, too.
 const AUTO_SHARE: u64 = 2;
@@ -340,7 +343,7 @@ impl Context {
         let most_bytes = self.quota_bytes(share)?;
         let enough_bytes = match self.limit_from {
             Some(LimitFrom::Given) => most_bytes,
-            _ => enough_bytes / self.threads as u64,
+            _ => (enough_bytes / self.threads as u64).max(LEAST_ENOUGH),
         };
         Some(Quota { most_bytes, enough_bytes })
     }

@@ -38,14 +38,32 @@ pub struct Block {
 pub struct Quota {
     /// Never more.
     pub most_bytes: u64,
-    /// Nor more than this where the disk has plenty of room: it costs no time, and the memory is left to others.
+    /// Nor more than this where the disk has plenty of room: that takes little time, and the memory is left to others.
     pub enough_bytes: u64,
 }
 
 impl Quota {
-    /// Whether `bytes` of it had better be put aside in `spill`.
-    pub fn is_exceeded(&self, bytes: u64, spill: &Spill) -> bool {
-        bytes > self.most_bytes || (bytes > self.enough_bytes && spill.has_plenty_for(bytes))
+    /// Whether `bytes` of it are to be put aside. There is a `file` in `spill` then.
+    ///
+    /// # Errors
+    /// IO where it has to be, and no file can be made.
+    pub fn is_exceeded<'a>(&mut self, bytes: u64, spill: &'a Spill, file: &mut Option<SpillFile<'a>>) -> Result<bool> {
+        let must = bytes > self.most_bytes;
+        if !must && (bytes <= self.enough_bytes || !spill.has_plenty_for(bytes)) {
+            return Ok(false);
+        }
+        if file.is_none() {
+            match spill.file() {
+                Ok(new) => *file = Some(new),
+                Err(error) if must => return Err(error),
+                // Nothing is lost: it stays where it is, and this is not tried again.
+                Err(_) => {
+                    self.enough_bytes = self.most_bytes;
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
     }
 }
 
@@ -103,11 +121,12 @@ impl Spill {
         self.written_bytes.load(Ordering::Relaxed)
     }
 
-    /// Whether `bytes` are next to nothing here.
+    /// Whether `bytes` are next to nothing here, and not in memory after all.
     fn has_plenty_for(&self, bytes: u64) -> bool {
         let wanted = bytes.saturating_mul(PLENTY);
         self.used_bytes().saturating_add(wanted) <= self.limit_bytes
             && free_bytes(&self.dir).is_some_and(|free| free >= wanted)
+            && !is_in_memory(&self.dir)
     }
 
     /// A new file, which nobody else can open.
@@ -338,6 +357,20 @@ fn unnamed(dir: &Path) -> io::Result<File> {
     }
 }
 
+/// Whether files in `dir` take memory.
+#[cfg(target_os = "linux")]
+fn is_in_memory(dir: &Path) -> bool {
+    // The system's TMPFS_MAGIC and RAMFS_MAGIC.
+    const KINDS: [i64; 2] = [0x0102_1994, 0x8584_58f6];
+    rustix::fs::statfs(dir).is_ok_and(|system| KINDS.contains(&(system.f_type as i64)))
+}
+
+/// Whether files in `dir` take memory; not known.
+#[cfg(not(target_os = "linux"))]
+fn is_in_memory(_dir: &Path) -> bool {
+    false
+}
+
 /// Bytes that are free in `dir`.
 #[cfg(unix)]
 fn free_bytes(dir: &Path) -> Option<u64> {
@@ -454,15 +487,36 @@ mod tests {
     #[test]
     fn what_is_enough_is_exceeded_only_where_there_is_plenty_of_room() {
         let dir = tempfile::tempdir().unwrap();
+        let early = cfg!(unix) && !is_in_memory(dir.path());
         let quota = Quota { most_bytes: 100, enough_bytes: 10 };
-        let exceeded = |limit| [10, 11, 100, 101].map(|bytes| quota.is_exceeded(bytes, &Spill::new(dir.path(), limit)));
-        assert_eq!(exceeded(Some(100 * PLENTY)), [false, cfg!(unix), cfg!(unix), true]);
-        assert_eq!(exceeded(Some(10 * PLENTY)), [false, false, false, true]);
+        let exceeded = |spill: &Spill| {
+            [10, 11, 100, 101].map(|bytes| {
+                let (mut own, mut file) = (quota, None);
+                let is_exceeded = own.is_exceeded(bytes, spill, &mut file).ok();
+                assert_eq!(is_exceeded == Some(true), file.is_some());
+                is_exceeded
+            })
+        };
+        let all = |told: [bool; 4]| told.map(Some);
+        assert_eq!(exceeded(&Spill::new(dir.path(), Some(100 * PLENTY))), all([false, early, early, true]));
+        assert_eq!(exceeded(&Spill::new(dir.path(), Some(10 * PLENTY))), all([false, false, false, true]));
         let used = Spill::new(dir.path(), Some(100 * PLENTY));
         used.reserve(90 * PLENTY).unwrap();
-        assert!(!quota.is_exceeded(11, &used));
-        let nowhere = dir.path().join("not there");
-        assert!(!quota.is_exceeded(11, &Spill::new(nowhere, None)));
+        assert_eq!(exceeded(&used), all([false, false, false, true]));
+        let nowhere = Spill::new(dir.path().join("not there"), None);
+        assert_eq!(exceeded(&nowhere), [Some(false), Some(false), Some(false), None]);
+    }
+
+    #[test]
+    fn what_could_stay_stays_where_no_file_can_be_made() {
+        // A file's system has room, but the file is no directory.
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let spill = Spill::new(file.path(), None);
+        let (mut quota, mut file) = (Quota { most_bytes: 100, enough_bytes: 0 }, None);
+        assert!(!quota.is_exceeded(0, &spill, &mut file).unwrap());
+        assert!(spill.file().is_err());
+        assert!(!quota.is_exceeded(50, &spill, &mut file).unwrap());
+        assert!(quota.is_exceeded(101, &spill, &mut file).is_err());
     }
 
     #[test]

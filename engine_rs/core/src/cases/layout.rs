@@ -204,10 +204,9 @@ impl<'a> Keys<'a> {
     pub fn make_room(&mut self) -> Result<()> {
         let bytes = (self.count * size_of::<u64>()) as u64;
         self.account.set(bytes)?;
-        let is_exceeded = |aside: &&mut KeysAside<'_>| aside.quota.is_exceeded(bytes, aside.spill);
-        let Some(aside) = self.aside.as_mut().filter(is_exceeded) else { return Ok(()) };
-        if aside.file.is_none() {
-            aside.file = Some(aside.spill.file()?);
+        let Some(aside) = &mut self.aside else { return Ok(()) };
+        if !aside.quota.is_exceeded(bytes, aside.spill, &mut aside.file)? {
+            return Ok(());
         }
         let Some(file) = &mut aside.file else { return Ok(()) };
         let (parts, context) = (&mut self.parts, self.account.context());

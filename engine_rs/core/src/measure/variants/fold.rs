@@ -161,9 +161,11 @@ impl<'a> State<'a> {
 
     /// Puts all parts aside if they have grown too large.
     fn make_room(&mut self) -> Result<()> {
-        match &self.aside {
-            Some(aside) if aside.quota.is_exceeded(self.size_bytes() as u64, aside.spill) => self.put_aside(),
-            _ => Ok(()),
+        let bytes = self.size_bytes() as u64;
+        let Some(aside) = &mut self.aside else { return Ok(()) };
+        match aside.quota.is_exceeded(bytes, aside.spill, &mut aside.file)? {
+            true => self.put_aside(),
+            false => Ok(()),
         }
     }
 
