@@ -361,8 +361,8 @@ fn unnamed(dir: &Path) -> io::Result<File> {
 #[cfg(target_os = "linux")]
 fn is_in_memory(dir: &Path) -> bool {
     // The system's TMPFS_MAGIC and RAMFS_MAGIC.
-    const KINDS: [i64; 2] = [0x0102_1994, 0x8584_58f6];
-    rustix::fs::statfs(dir).is_ok_and(|system| KINDS.contains(&(system.f_type as i64)))
+    const KINDS: [i128; 2] = [0x0102_1994, 0x8584_58f6];
+    rustix::fs::statfs(dir).is_ok_and(|system| KINDS.contains(&i128::from(system.f_type)))
 }
 
 /// Whether files in `dir` take memory; not known.
