@@ -507,6 +507,23 @@ mod tests {
         assert_eq!(exceeded(&nowhere), [Some(false), Some(false), Some(false), None]);
     }
 
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_system_s_own_list_tells_what_is_in_memory() {
+        let mounts = std::fs::read_to_string("/proc/mounts").unwrap();
+        for mount in mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>()) {
+            // Another may be mounted over it.
+            let is_last =
+                mounts.lines().rfind(|line| line.split(' ').nth(1) == Some(mount[1])) == Some(&mount.join(" "));
+            let known = [("tmpfs", true), ("ext4", false), ("xfs", false), ("overlay", false), ("proc", false)];
+            if let Some((_, expected)) = known.iter().find(|(kind, _)| *kind == mount[2] && is_last)
+                && rustix::fs::statfs(mount[1]).is_ok()
+            {
+                assert_eq!(is_in_memory(Path::new(mount[1])), *expected, "{mount:?}");
+            }
+        }
+    }
+
     #[test]
     fn what_could_stay_stays_where_no_file_can_be_made() {
         // A file's system has room, but the file is no directory.

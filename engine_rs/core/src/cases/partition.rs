@@ -8,6 +8,8 @@
 
 use std::ops::Range;
 
+use arrow_array::{GenericStringArray, OffsetSizeTrait};
+
 use crate::hash;
 use crate::log::byte_list::ByteList;
 use crate::log::encode::Encoded;
@@ -306,16 +308,15 @@ impl Partitioner {
 /// The ids of the rows at `places`.
 fn gathered_ids(places: &[u32], ids: &TextColumn) -> ByteList {
     match ids {
-        TextColumn::Utf8(array) => {
-            let ends = array.value_offsets();
-            ByteList::gathered(array.value_data(), places, |row| ends[row] as usize..ends[row + 1] as usize)
-        }
-        TextColumn::LargeUtf8(array) => {
-            let ends = array.value_offsets();
-            ByteList::gathered(array.value_data(), places, |row| ends[row] as usize..ends[row + 1] as usize)
-        }
+        TextColumn::Utf8(array) => gathered_strings(places, array),
+        TextColumn::LargeUtf8(array) => gathered_strings(places, array),
         other => gathered(places, |row| other.value(row)),
     }
+}
+
+fn gathered_strings<O: OffsetSizeTrait>(places: &[u32], array: &GenericStringArray<O>) -> ByteList {
+    let ends = array.value_offsets();
+    ByteList::gathered(array.value_data(), places, |row| ends[row].as_usize()..ends[row + 1].as_usize())
 }
 
 /// The texts of the rows at `places`.
