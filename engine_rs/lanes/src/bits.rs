@@ -1,14 +1,11 @@
 //! How often is each of 64 bits set in some words? Counted for all bits at once.
 
+use crate::widest;
+
 /// Adds to `totals` how many of `words` have each bit set.
 #[inline]
 pub fn count_bits(words: &[u64], totals: &mut [u64; 64]) {
-    #[cfg(target_arch = "x86_64")]
-    if crate::has_avx512() {
-        // SAFETY: the processor has what the function is compiled for.
-        return unsafe { avx512(words, totals) };
-    }
-    plain(words, totals)
+    widest!(plain, avx2, avx512, words, totals)
 }
 
 /// A word is a mask of 64 bytes, each of which counts one bit; they are added to the totals before one is full.
@@ -26,6 +23,47 @@ fn avx512(words: &[u64], totals: &mut [u64; 64]) {
         // SAFETY: 64 bytes.
         unsafe { _mm512_storeu_epi8(of_bit.as_mut_ptr().cast(), counts) };
         totals.iter_mut().zip(of_bit).for_each(|(total, count)| *total += u64::from(count));
+    }
+}
+
+/// As with AVX-512, but each byte has to find its bit in the word: it takes the byte of the word that has it, and compares.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn avx2(words: &[u64], totals: &mut [u64; 64]) {
+    use std::arch::x86_64::{
+        __m256i, _mm256_and_si256, _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_set1_epi64x, _mm256_setzero_si256,
+        _mm256_shuffle_epi8, _mm256_storeu_si256, _mm256_sub_epi8,
+    };
+    const LANES: usize = 32;
+    const BYTE_OF: [u8; 64] = {
+        let mut byte_of = [0; 64];
+        let mut bit = 0;
+        while bit < 64 {
+            byte_of[bit] = bit as u8 / 8;
+            bit += 1;
+        }
+        byte_of
+    };
+    // SAFETY: 32 bytes.
+    let load = |half: usize| -> __m256i { unsafe { _mm256_loadu_si256(BYTE_OF[half * LANES..].as_ptr().cast()) } };
+    let byte_of = [load(0), load(1)];
+    let bit_of = _mm256_set1_epi64x(0x8040_2010_0804_0201_u64.cast_signed());
+    for words in words.chunks(usize::from(u8::MAX)) {
+        let mut counts = [_mm256_setzero_si256(); 2];
+        for &word in words {
+            let word = _mm256_set1_epi64x(word.cast_signed());
+            for (counts, &byte_of) in counts.iter_mut().zip(&byte_of) {
+                let own = _mm256_and_si256(_mm256_shuffle_epi8(word, byte_of), bit_of);
+                // What is equal is -1.
+                *counts = _mm256_sub_epi8(*counts, _mm256_cmpeq_epi8(own, bit_of));
+            }
+        }
+        for (counts, totals) in counts.into_iter().zip(totals.chunks_mut(LANES)) {
+            let mut of_bit = [0u8; LANES];
+            // SAFETY: 32 bytes.
+            unsafe { _mm256_storeu_si256(of_bit.as_mut_ptr().cast(), counts) };
+            totals.iter_mut().zip(of_bit).for_each(|(total, count)| *total += u64::from(count));
+        }
     }
 }
 

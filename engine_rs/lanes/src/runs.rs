@@ -53,10 +53,67 @@ fn avx512(keys: &[u64], times: &[i64], starts: &mut Vec<u32>) -> bool {
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
+#[target_feature(enable = "avx2,popcnt")]
 fn avx2(keys: &[u64], times: &[i64], starts: &mut Vec<u32>) -> bool {
-    of(keys, times, starts)
+    use std::arch::x86_64::{
+        __m128i, __m256i, _mm_add_epi32, _mm_loadu_si128, _mm_set1_epi32, _mm_shuffle_epi8, _mm_storeu_si128,
+        _mm256_and_si256, _mm256_castsi256_pd, _mm256_cmpeq_epi64, _mm256_cmpgt_epi64, _mm256_loadu_si256,
+        _mm256_movemask_pd, _mm256_or_si256, _mm256_setzero_si256, _mm256_testz_si256,
+    };
+    const LANES: usize = 4;
+    let n = keys.len().min(times.len());
+    let pairs = n.saturating_sub(1);
+    starts.clear();
+    // Each store writes a vector's places, found or not.
+    starts.resize(n + LANES, 0);
+    let (mut runs, mut descends) = (usize::from(n > 0), _mm256_setzero_si256());
+    // SAFETY: four numbers.
+    let mut places = unsafe { _mm_loadu_si128([1u32, 2, 3, 4].as_ptr().cast()) };
+    let whole = pairs - pairs % LANES;
+    for at in (0..whole).step_by(LANES) {
+        // SAFETY: at + 4 is at most `pairs`, and the pair at `pairs - 1` ends at n - 1.
+        let load = |values: *const i64, from: usize| -> __m256i { unsafe { _mm256_loadu_si256(values.add(from).cast()) } };
+        let (keys, times) = (keys.as_ptr().cast::<i64>(), times.as_ptr());
+        let same = _mm256_cmpeq_epi64(load(keys, at), load(keys, at + 1));
+        let later = _mm256_cmpgt_epi64(load(times, at), load(times, at + 1));
+        descends = _mm256_or_si256(descends, _mm256_and_si256(same, later));
+        let differs = !_mm256_movemask_pd(_mm256_castsi256_pd(same)) as usize % FIRST_OF_MASK.len();
+        // SAFETY: sixteen bytes.
+        let order: __m128i = unsafe { _mm_loadu_si128(FIRST_OF_MASK[differs].as_ptr().cast()) };
+        // SAFETY: `runs` is at most n, and 4 more places have room behind that.
+        unsafe { _mm_storeu_si128(starts[runs..runs + LANES].as_mut_ptr().cast(), _mm_shuffle_epi8(places, order)) };
+        runs += differs.count_ones() as usize;
+        places = _mm_add_epi32(places, _mm_set1_epi32(LANES as i32));
+    }
+    let mut descends = _mm256_testz_si256(descends, descends) == 0;
+    for at in whole..pairs {
+        let differs = keys[at] != keys[at + 1];
+        starts[runs] = at as u32 + 1;
+        runs += usize::from(differs);
+        descends |= !differs & (times[at + 1] < times[at]);
+    }
+    starts.truncate(runs);
+    !descends
 }
+
+/// By mask of four numbers of 32 bits, the bytes of those of the mask first.
+#[cfg(target_arch = "x86_64")]
+const FIRST_OF_MASK: [[u8; 16]; 16] = {
+    let mut orders = [[0; 16]; 16];
+    let mut mask = 0;
+    while mask < orders.len() {
+        let (mut byte, mut at) = (0, 0);
+        while byte < 16 {
+            if mask >> (byte / 4) & 1 == 1 {
+                orders[mask][at] = byte;
+                at += 1;
+            }
+            byte += 1;
+        }
+        mask += 1;
+    }
+    orders
+};
 
 /// [`run_starts`] for every processor.
 pub fn plain(keys: &[u64], times: &[i64], starts: &mut Vec<u32>) -> bool {

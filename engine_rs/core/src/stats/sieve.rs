@@ -21,8 +21,8 @@ const FIRST: usize = 1024;
 /// seen, for which 4 is the cheapest.
 const GROWTH: usize = 4;
 
-/// Values that come at once, mostly: so many may be kept beyond those with which windows are narrowed.
-const BEYOND: usize = 64;
+/// So many may be kept beyond those with which windows are narrowed: values come by the chunk, mostly.
+const BEYOND: usize = sift::ROOM;
 
 /// How far the windows reach to both sides: deviations of a percentile's rank in a random order, a share of all values for
 /// an order that is not quite random, and a few values.

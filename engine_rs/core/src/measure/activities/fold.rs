@@ -71,14 +71,15 @@ impl Narrow {
         for first in (0..batch.cases()).step_by(SOME) {
             let cases = first..batch.cases().min(first + SOME);
             let n = cases.len();
-            for ((case, seen), again) in cases.zip(&mut seen).zip(&mut again) {
+            for ((case, all_seen), all_again) in cases.zip(&mut seen).zip(&mut again) {
                 let codes = &batch.codes[batch.events(case)];
-                (*seen, *again) = (0u64, 0u64);
+                let (mut seen, mut again) = (0u64, 0u64);
                 for &code in codes {
                     let bit = 1 << (code % WIDTH as u32);
-                    *again |= *seen & bit;
-                    *seen |= bit;
+                    again |= seen & bit;
+                    seen |= bit;
                 }
+                (*all_seen, *all_again) = (seen, again);
                 if let (Some(&first), Some(&last)) = (codes.first(), codes.last()) {
                     self.starts[first as usize % WIDTH] += 1;
                     self.ends[last as usize % WIDTH] += 1;
