@@ -333,7 +333,10 @@ impl Run<'_> {
     fn read_partitioned(&self, row_bytes: Option<u64>) -> Result<Folded<'_>> {
         let memory_is_short = self.memory_is_short(row_bytes)?;
         let partitioning = Partitioning::for_rows(self.log.source().rows(), memory_is_short);
-        let splitter = || Ok(Splitter::new(partitioning, self.plan.cases, self.context));
+        let splitter = || {
+            let partitioner = Partitioner::new(partitioning, self.plan.cases);
+            Ok(Splitter::new(partitioner, memory_is_short, self.context))
+        };
         let mut splitters = self.read(Phase::Partitioning, &self.nulls, splitter)?;
         let memory = self.context.memory();
         let held = |partition| {
@@ -598,6 +601,8 @@ struct Splitter<'a> {
     held_rows: usize,
     /// Bytes that may be held before they are put aside.
     quota_bytes: u64,
+    /// Whether rows are likely to go to disk.
+    memory_is_short: bool,
     account: Account<'a>,
     asides: Vec<Aside<'a>>,
     /// To the disk, once it is needed.
@@ -620,9 +625,10 @@ const GROWTH_SHARE: u64 = 8;
 const CHUNKS_SHARE: u64 = 2;
 
 impl<'a> Splitter<'a> {
-    fn new(partitioning: Partitioning, with_rows: bool, context: &'a Context) -> Splitter<'a> {
+    fn new(partitioner: Partitioner, memory_is_short: bool, context: &'a Context) -> Splitter<'a> {
         Splitter {
-            partitioner: Partitioner::new(partitioning, with_rows),
+            partitioner,
+            memory_is_short,
             context,
             chunks: Vec::new(),
             held_rows: 0,
@@ -657,7 +663,11 @@ impl<'a> Splitter<'a> {
         }
         self.account.set(self.account.bytes() + held)?;
         self.chunks.sort_by_key(|chunk| chunk.first_order);
-        let aside = Aside::in_memory(&self.chunks, self.partitioner.partitions(), self.context)?;
+        let partitions = self.partitioner.partitions();
+        let aside = match self.memory_is_short {
+            true => Aside::packed(&self.chunks, partitions, self.context)?,
+            false => Aside::plain(&self.chunks, partitions, self.context)?,
+        };
         (self.chunks, self.held_rows) = (Vec::new(), 0);
         self.account.set(self.account.bytes() - 2 * held + aside.size_bytes() as u64)?;
         self.asides.push(aside);

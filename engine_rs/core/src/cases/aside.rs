@@ -1,10 +1,13 @@
 //! Rows by partition: the chunks that a thread has so far, brought together partition by partition, on disk or in memory.
 //!
 //! On disk they go where memory is short. In memory they are brought together where partitions are many: then a chunk has
-//! so few rows of each that finding them costs more than copying them. A frame holds one partition's rows of many chunks,
-//! column after column, their numbers [`crate::cases::packed`]. The stretches of the chunks stay apart, since other threads'
-//! chunks may come between them in the input. On disk a block has one frame or a few; a partition has as many blocks as
-//! keep each of them small, so that one that does not fit into memory can be gone through block by block.
+//! so few rows of each that finding them costs more than copying them. They stay as they are there, or are packed where
+//! they will go to disk. A frame holds one partition's rows of many chunks, column after column, their numbers
+//! [`crate::cases::packed`]. The stretches of the chunks stay apart, since other threads' chunks may come between them in
+//! the input. On disk a block has one frame or a few; a partition has as many blocks as keep each of them small, so that
+//! one that does not fit into memory can be gone through block by block.
+
+use std::ops::Range;
 
 use crate::cases::packed::{Number, Repeats, pack, unpack, unpack_repeats};
 use crate::cases::partition::{Chunk, Codes, Piece, Strings};
@@ -18,7 +21,16 @@ pub enum Aside<'a> {
     /// In one file, in rounds of all partitions.
     Disk(SpillFile<'a>, Vec<Round>),
     /// One frame of each partition; empty where it has no rows.
-    Memory(Vec<Frame>),
+    Packed(Vec<Frame>),
+    /// Rows as they are.
+    Plain(Together),
+}
+
+/// Rows of many chunks in memory, partition after partition.
+pub struct Together {
+    rows: Loaded,
+    /// The first stretch and the first row of each partition, and the ends of the last one's.
+    firsts: Vec<(usize, usize)>,
 }
 
 /// The blocks of all partitions that were written in one go.
@@ -50,7 +62,8 @@ pub enum Stored<'s> {
     Memory(&'s Frame),
 }
 
-/// One frame's rows, read back.
+/// The rows of some stretches, such as those of one frame, read back.
+#[derive(Default)]
 pub struct Loaded {
     /// Where each stretch begins in the input, and how many rows it has.
     stretches: Vec<(u64, usize)>,
@@ -68,6 +81,12 @@ enum LoadedCodes {
     Wide(Vec<u32>),
 }
 
+impl Default for LoadedCodes {
+    fn default() -> LoadedCodes {
+        LoadedCodes::Narrow(Vec::new())
+    }
+}
+
 /// Numbers at the head of a frame: stretches, rows, what columns there are, bytes of ids and of ties.
 const HEAD: usize = 5;
 
@@ -81,11 +100,19 @@ const TIES: u64 = 16;
 const STRETCH: usize = 16;
 
 impl<'a> Aside<'a> {
-    /// Brings `chunks`, which come in input order, together in memory.
+    /// Brings `chunks`, which come in input order, together in memory, as they are.
     ///
     /// # Errors
     /// CANCELLED.
-    pub fn in_memory(chunks: &[Chunk], partitions: usize, context: &Context) -> Result<Aside<'a>> {
+    pub fn plain(chunks: &[Chunk], partitions: usize, context: &Context) -> Result<Aside<'a>> {
+        Ok(Aside::Plain(Together::new(chunks, partitions, context)?))
+    }
+
+    /// Brings `chunks`, which come in input order, together in memory, packed.
+    ///
+    /// # Errors
+    /// CANCELLED.
+    pub fn packed(chunks: &[Chunk], partitions: usize, context: &Context) -> Result<Aside<'a>> {
         let mut frames = Vec::with_capacity(partitions);
         let (mut together, mut bytes, mut repeats) = (Vec::new(), Vec::new(), Repeats::default());
         for partition in 0..partitions {
@@ -96,18 +123,33 @@ impl<'a> Aside<'a> {
             encode(&together, &mut repeats, &mut bytes);
             frames.push(Frame { bytes: bytes.as_slice().into(), loaded_bytes: loaded_bytes(&together) });
         }
-        Ok(Aside::Memory(frames))
+        Ok(Aside::Packed(frames))
     }
 
-    /// The rows of `partition`, in input order.
+    /// Those rows of `partition` that are in memory as they are, in input order.
+    pub fn held(&self, partition: usize) -> impl Iterator<Item = Piece<'_>> {
+        let together = match self {
+            Aside::Plain(together) => Some(together),
+            Aside::Disk(..) | Aside::Packed(_) => None,
+        };
+        together.into_iter().flat_map(move |together| together.pieces(partition))
+    }
+
+    /// Whether the rows are in memory.
+    pub fn is_in_memory(&self) -> bool {
+        !matches!(self, Aside::Disk(..))
+    }
+
+    /// The other rows of `partition`, in input order.
     pub fn stored(&self, partition: usize) -> Vec<Stored<'_>> {
         match self {
             Aside::Disk(file, rounds) => {
                 rounds.iter().flat_map(|round| round.of(partition)).map(|&put| Stored::Disk(file, put)).collect()
             }
-            Aside::Memory(frames) => {
+            Aside::Packed(frames) => {
                 frames.get(partition).filter(|frame| !frame.bytes.is_empty()).map(Stored::Memory).into_iter().collect()
             }
+            Aside::Plain(_) => Vec::new(),
         }
     }
 
@@ -115,8 +157,119 @@ impl<'a> Aside<'a> {
     pub fn size_bytes(&self) -> usize {
         match self {
             Aside::Disk(_, rounds) => rounds.iter().map(Round::size_bytes).sum(),
-            Aside::Memory(frames) => frames.iter().map(|frame| size_of::<Frame>() + frame.bytes.len()).sum(),
+            Aside::Packed(frames) => frames.iter().map(|frame| size_of::<Frame>() + frame.bytes.len()).sum(),
+            Aside::Plain(together) => together.rows.size_bytes() + together.firsts.len() * size_of::<(usize, usize)>(),
         }
+    }
+}
+
+/// Partitions whose rows are copied together. Of each chunk they are a long stretch, which is read as fast as memory goes;
+/// where they are written to fits the cache.
+const AT_ONCE: usize = 32;
+
+impl Together {
+    fn new(chunks: &[Chunk], partitions: usize, context: &Context) -> Result<Together> {
+        let keeps_rows = chunks.iter().any(Chunk::keeps_rows);
+        // Nothing comes between chunks that follow each other in the input: what they have of a partition is one stretch,
+        // unless each row tells its place in its chunk.
+        let pairs = chunks.iter().zip(chunks.iter().skip(1));
+        let follows = pairs.map(|(one, next)| !keeps_rows && one.first_order + one.rows() as u64 == next.first_order);
+        let follows: Vec<bool> = std::iter::once(false).chain(follows).collect();
+        let (mut stretches, mut firsts, mut row) = (Vec::new(), Vec::with_capacity(partitions + 1), 0);
+        for partition in 0..partitions {
+            context.check_cancelled()?;
+            firsts.push((stretches.len(), row));
+            let mut goes_on = false;
+            for (chunk, follows) in chunks.iter().zip(&follows) {
+                let length = chunk.range(partition..partition + 1).len();
+                goes_on &= follows;
+                match stretches.last_mut() {
+                    _ if length == 0 => continue,
+                    Some((_, rows)) if goes_on => *rows += length,
+                    _ => stretches.push((chunk.first_order, length)),
+                }
+                goes_on = true;
+                row += length;
+            }
+        }
+        firsts.push((stretches.len(), row));
+        let is_wide = chunks.iter().any(|chunk| matches!(chunk.codes(), Codes::Wide(_)));
+        let all = Gatherer { chunks, firsts: &firsts, context };
+        let rows = Loaded {
+            keys: all.column(Chunk::keys)?,
+            times: all.column(Chunk::times)?,
+            starts: all.column(Chunk::starts)?,
+            codes: match is_wide {
+                true => LoadedCodes::Wide(all.column_with(|chunk, range, to| match chunk.codes() {
+                    Codes::Narrow(codes) => to.iter_mut().zip(&codes[range]).for_each(|(to, &code)| *to = code.into()),
+                    Codes::Wide(codes) => to.copy_from_slice(&codes[range]),
+                })?),
+                false => LoadedCodes::Narrow(all.column(|chunk| match chunk.codes() {
+                    Codes::Narrow(codes) => codes,
+                    Codes::Wide(_) => &[],
+                })?),
+            },
+            rows: if keeps_rows { Some(all.column(Chunk::places)?) } else { None },
+            ids: all.strings(|piece| piece.ids)?,
+            ties: all.strings(|piece| piece.ties)?,
+            stretches,
+        };
+        Ok(Together { rows, firsts })
+    }
+
+    fn pieces(&self, partition: usize) -> impl Iterator<Item = Piece<'_>> {
+        let [(stretch, row), (end, _)] = [self.firsts[partition], self.firsts[partition + 1]];
+        self.rows.pieces_of(stretch..end, row)
+    }
+}
+
+/// Brings the columns of chunks together, one by one.
+struct Gatherer<'a> {
+    chunks: &'a [Chunk],
+    firsts: &'a [(usize, usize)],
+    context: &'a Context,
+}
+
+impl<'a> Gatherer<'a> {
+    /// A column; none where no chunk has it.
+    fn column<T: Copy + Default + 'a>(&self, of: impl Fn(&'a Chunk) -> &'a [T]) -> Result<Vec<T>> {
+        if self.chunks.iter().all(|chunk| of(chunk).is_empty()) {
+            return Ok(Vec::new());
+        }
+        self.column_with(|chunk, range, to| to.copy_from_slice(&of(chunk)[range]))
+    }
+
+    /// A column of which `copy` copies some rows of a chunk.
+    fn column_with<T: Copy + Default>(&self, copy: impl Fn(&'a Chunk, Range<usize>, &mut [T])) -> Result<Vec<T>> {
+        let partitions = self.firsts.len() - 1;
+        let mut column = vec![T::default(); self.firsts[partitions].1];
+        for from in (0..partitions).step_by(AT_ONCE) {
+            self.context.check_cancelled()?;
+            let some = from..(from + AT_ONCE).min(partitions);
+            let mut ends: [usize; AT_ONCE] = [0; AT_ONCE];
+            ends.iter_mut().zip(&self.firsts[some.clone()]).for_each(|(end, &(_, row))| *end = row);
+            for chunk in self.chunks {
+                for (partition, end) in some.clone().zip(&mut ends) {
+                    let range = chunk.range(partition..partition + 1);
+                    let begin = *end;
+                    *end += range.len();
+                    copy(chunk, range, &mut column[begin..*end]);
+                }
+            }
+        }
+        Ok(column)
+    }
+
+    /// A column of strings; none where no chunk has it.
+    fn strings(&self, of: impl Fn(Piece<'a>) -> Option<Strings<'a>>) -> Result<Option<ByteList>> {
+        let mut list = None;
+        for partition in 0..self.firsts.len() - 1 {
+            self.context.check_cancelled()?;
+            for strings in pieces(self.chunks, partition).filter_map(&of) {
+                strings.add_to(list.get_or_insert_default());
+            }
+        }
+        Ok(list)
     }
 }
 
@@ -173,9 +326,9 @@ fn loaded_bytes(pieces: &[Piece<'_>]) -> u64 {
 
 /// Bytes that the rows of `partition` in `chunks` and `asides` take once they are loaded.
 pub fn bytes_of(partition: usize, chunks: &[Chunk], asides: &[Aside<'_>]) -> u64 {
-    let held = chunks.iter().map(|chunk| chunk.piece(partition).size_bytes() as u64);
+    let held = pieces(chunks, partition).chain(asides.iter().flat_map(|aside| aside.held(partition)));
     let stored = asides.iter().flat_map(|aside| aside.stored(partition));
-    held.chain(stored.map(|stored| stored.loaded_bytes())).sum()
+    held.map(|piece| piece.size_bytes() as u64).chain(stored.map(|stored| stored.loaded_bytes())).sum()
 }
 
 fn pieces(chunks: &[Chunk], partition: usize) -> impl Iterator<Item = Piece<'_>> {
@@ -224,8 +377,10 @@ impl<'a> AsideWriter<'a> {
         self.begin();
         for partition in 0..partitions {
             for aside in asides {
-                if let Aside::Memory(frames) = aside {
-                    self.add_frame(&frames[partition])?;
+                match aside {
+                    Aside::Packed(frames) => self.add_frame(&frames[partition])?,
+                    Aside::Plain(together) => self.add_rows(together.pieces(partition))?,
+                    Aside::Disk(..) => {}
                 }
             }
             self.add_rows(pieces(chunks, partition))?;
@@ -455,6 +610,20 @@ fn decode(bytes: &[u8]) -> Option<(Loaded, usize)> {
 }
 
 impl Loaded {
+    fn size_bytes(&self) -> usize {
+        let texts = [&self.ids, &self.ties].into_iter().flatten().map(ByteList::size_bytes).sum::<usize>();
+        let codes = match &self.codes {
+            LoadedCodes::Narrow(codes) => codes.len(),
+            LoadedCodes::Wide(codes) => codes.len() * 4,
+        };
+        let rows = self.rows.as_ref().map_or(0, |rows| rows.len() * 4);
+        self.stretches.len() * STRETCH
+            + (self.keys.len() + self.times.len() + self.starts.len()) * 8
+            + codes
+            + rows
+            + texts
+    }
+
     /// Case key of every row.
     pub fn keys(&self) -> &[u64] {
         &self.keys
@@ -462,8 +631,12 @@ impl Loaded {
 
     /// The stretches, one after the other.
     pub fn pieces(&self) -> impl Iterator<Item = Piece<'_>> {
-        let mut from = 0;
-        self.stretches.iter().map(move |&(first_order, length)| {
+        self.pieces_of(0..self.stretches.len(), 0)
+    }
+
+    /// Some of the stretches, of which the first begins with row `from`.
+    fn pieces_of(&self, stretches: Range<usize>, mut from: usize) -> impl Iterator<Item = Piece<'_>> {
+        self.stretches[stretches].iter().map(move |&(first_order, length)| {
             let own = from..from + length;
             from = own.end;
             Piece {
@@ -502,7 +675,12 @@ mod tests {
         loaded
     }
 
-    /// What a piece says.
+    /// What the rows of some pieces say, one after the other.
+    fn all_told<'p>(pieces: impl Iterator<Item = Piece<'p>>) -> Vec<String> {
+        pieces.flat_map(|piece| (0..piece.keys.len()).map(move |row| told(&piece.cut(row..row + 1)))).collect()
+    }
+
+    /// What a piece says, but for where it begins if its rows do not tell theirs.
     fn told(piece: &Piece<'_>) -> String {
         let codes: Vec<u32> = match piece.codes {
             Codes::Narrow(codes) => codes.iter().map(|&code| u32::from(code)).collect(),
@@ -514,7 +692,8 @@ mod tests {
         let rows = piece.rows.unwrap_or(&[]).to_vec();
         let (keys, times, starts) = (piece.keys.to_vec(), piece.times.to_vec(), piece.starts.to_vec());
         let texts = (strings(piece.ids), strings(piece.ties));
-        format!("{:?}", (piece.first_order, keys, codes, times, starts, texts, rows))
+        let first_order = piece.rows.map(|_| piece.first_order);
+        format!("{:?}", (first_order, keys, codes, times, starts, texts, rows))
     }
 
     fn chunks(full: bool, partitioning: Partitioning) -> Vec<Chunk> {
@@ -560,20 +739,37 @@ mod tests {
             // In two rounds.
             writer.write_all(&[], &chunks[..1], partitioning.count()).unwrap();
             writer.write_all(&[], &chunks[1..], partitioning.count()).unwrap();
-            let in_memory = |chunks| Aside::in_memory(chunks, partitioning.count(), &context).unwrap();
-            // In one, of what was held in two ways.
+            let packed = |chunks| Aside::packed(chunks, partitioning.count(), &context).unwrap();
+            let plain = |chunks| Aside::plain(chunks, partitioning.count(), &context).unwrap();
+            // In one, of what was held in three ways.
             let mut other = AsideWriter::new(context.spill().unwrap(), &context).unwrap();
-            other.write_all(&[in_memory(&chunks[..2])], &chunks[2..], partitioning.count()).unwrap();
-            for aside in [writer.finish(), other.finish(), in_memory(&chunks)] {
+            let asides = [packed(&chunks[..1]), plain(&chunks[1..2])];
+            other.write_all(&asides, &chunks[2..], partitioning.count()).unwrap();
+            for aside in [writer.finish(), other.finish(), packed(&chunks), plain(&chunks)] {
                 for partition in 0..partitioning.count() {
-                    let written: Vec<_> = pieces(&chunks, partition).map(|piece| told(&piece)).collect();
+                    let written = all_told(pieces(&chunks, partition));
                     let stored = aside.stored(partition);
-                    assert_eq!(stored.is_empty(), written.is_empty());
+                    assert_eq!(stored.is_empty(), written.is_empty() || matches!(aside, Aside::Plain(_)));
                     let loaded = loaded(&stored);
-                    let read = loaded.iter().flat_map(Loaded::pieces).map(|piece| told(&piece));
-                    assert_eq!(read.collect::<Vec<_>>(), written);
+                    let read = aside.held(partition).chain(loaded.iter().flat_map(Loaded::pieces));
+                    assert_eq!(all_told(read), written);
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_stretch_goes_on_in_the_next_chunk_unless_others_come_between_or_rows_tell_their_places() {
+        let context = Context::new();
+        let partitioning = Partitioning::for_rows(Some(1), true);
+        for (full, of, stretches) in [(false, [0, 1, 2], 1), (false, [0, 2, 1], 3), (true, [0, 1, 2], 3)] {
+            let mut all: Vec<_> = chunks(full, partitioning).into_iter().map(Some).collect();
+            let chunks: Vec<Chunk> = of.into_iter().map(|at| all[at].take().unwrap()).collect();
+            let aside = Aside::plain(&chunks, partitioning.count(), &context).unwrap();
+            let all = (0..partitioning.count()).map(|partition| aside.held(partition).collect::<Vec<_>>());
+            let most: Vec<Piece<'_>> = all.max_by_key(Vec::len).unwrap();
+            assert_eq!(most.len(), stretches, "{full} {of:?}");
+            assert_eq!(most.iter().map(|piece| piece.first_order).min(), Some(0));
         }
     }
 
@@ -584,8 +780,9 @@ mod tests {
         let context = Context::from_json(&options.to_string()).unwrap();
         let chunks = chunks(true, Partitioning::for_rows(Some(1), false));
         let mut writer = AsideWriter::new(context.spill().unwrap(), &context).unwrap();
-        let together = Aside::in_memory(&chunks[..1], 1, &context).unwrap();
-        writer.write_all(&[together], &chunks[1..], 1).unwrap();
+        let together =
+            [Aside::packed(&chunks[..1], 1, &context).unwrap(), Aside::plain(&chunks[1..2], 1, &context).unwrap()];
+        writer.write_all(&together, &chunks[2..], 1).unwrap();
         let aside = writer.finish();
         let most = aside.stored(0).iter().map(Stored::bytes_to_load).max().unwrap();
         assert!(aside.stored(0).len() > 5 && most < FEWEST_BLOCK_BYTES * 5 / 4, "{most}");

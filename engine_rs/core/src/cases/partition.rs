@@ -83,6 +83,11 @@ impl<'a> Strings<'a> {
         self.list.bytes_of(self.from, self.to)
     }
 
+    /// Adds all of them to `list`.
+    pub fn add_to(&self, list: &mut ByteList) {
+        list.extend_range(self.list, self.from, self.to);
+    }
+
     /// All of them.
     pub fn iter(self) -> impl Iterator<Item = &'a [u8]> {
         (self.from..self.to).map(move |at| self.list.get(at))
@@ -124,6 +129,50 @@ impl<'a> Piece<'a> {
 }
 
 impl Chunk {
+    /// How many rows it has.
+    pub fn rows(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Where the rows of some partitions are in its columns.
+    #[inline]
+    pub fn range(&self, partitions: Range<usize>) -> Range<usize> {
+        self.offsets[partitions.start] as usize..self.offsets[partitions.end] as usize
+    }
+
+    /// Case key per row.
+    pub fn keys(&self) -> &[u64] {
+        &self.keys
+    }
+
+    /// Timestamp per row.
+    pub fn times(&self) -> &[i64] {
+        &self.times
+    }
+
+    /// Start timestamp per row; empty where the log has none.
+    pub fn starts(&self) -> &[i64] {
+        &self.starts
+    }
+
+    /// Activity code per row.
+    pub fn codes(&self) -> Codes<&[u8], &[u32]> {
+        match &self.codes {
+            Codes::Narrow(codes) => Codes::Narrow(codes),
+            Codes::Wide(codes) => Codes::Wide(codes),
+        }
+    }
+
+    /// Position of each row after `first_order`; empty where that is not kept.
+    pub fn places(&self) -> &[u32] {
+        self.rows.as_deref().unwrap_or_default()
+    }
+
+    /// Whether the position of each row is kept.
+    pub fn keeps_rows(&self) -> bool {
+        self.rows.is_some()
+    }
+
     /// Bytes held.
     pub fn size_bytes(&self) -> usize {
         let lists = [&self.ids, &self.ties].into_iter().flatten().map(ByteList::size_bytes).sum::<usize>();
@@ -142,7 +191,7 @@ impl Chunk {
 
     /// The rows of `partition`.
     pub fn piece(&self, partition: usize) -> Piece<'_> {
-        let own = self.offsets[partition] as usize..self.offsets[partition + 1] as usize;
+        let own = self.range(partition..partition + 1);
         Piece {
             first_order: self.first_order,
             keys: &self.keys[own.clone()],

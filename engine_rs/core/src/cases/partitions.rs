@@ -63,7 +63,7 @@ impl<'a> Partitions<'a> {
 
     /// Whether some rows are held in memory.
     pub fn are_held(&self) -> bool {
-        !self.chunks.is_empty() || self.asides.iter().any(|aside| matches!(aside, Aside::Memory(_)))
+        !self.chunks.is_empty() || self.asides.iter().any(Aside::is_in_memory)
     }
 
     /// Writes what is held to `spill`.
@@ -74,7 +74,7 @@ impl<'a> Partitions<'a> {
         let mut writer = AsideWriter::new(spill, self.context)?;
         writer.write_all(&self.asides, &self.chunks, self.partitioning.count())?;
         self.chunks = Vec::new();
-        self.asides.retain(|aside| matches!(aside, Aside::Disk(..)));
+        self.asides.retain(|aside| !aside.is_in_memory());
         self.asides.push(writer.finish());
         self.accounts.clear();
         self.memory_is_short = true;
@@ -88,7 +88,7 @@ impl<'a> Partitions<'a> {
     pub fn discard(self) -> Vec<File> {
         let files = self.asides.into_iter().filter_map(|aside| match aside {
             Aside::Disk(file, _) => file.discard(),
-            Aside::Memory(_) => None,
+            Aside::Packed(_) | Aside::Plain(_) => None,
         });
         files.collect()
     }
@@ -114,6 +114,7 @@ impl<'a> Partitions<'a> {
     pub fn fold(&self, partition: usize, assembler: &mut Assembler, fold: &mut impl Fold) -> Result<(u64, u64)> {
         let blocks: Vec<Stored<'_>> = self.asides.iter().flat_map(|aside| aside.stored(partition)).collect();
         let held = self.chunks.iter().map(|chunk| chunk.piece(partition));
+        let held = held.chain(self.asides.iter().flat_map(|aside| aside.held(partition)));
         self.fold_rows(&blocks, &held.collect::<Vec<_>>(), assembler, fold)
     }
 
