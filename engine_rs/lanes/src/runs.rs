@@ -71,9 +71,10 @@ fn avx2(keys: &[u64], times: &[i64], starts: &mut Vec<u32>) -> bool {
     let mut places = unsafe { _mm_loadu_si128([1u32, 2, 3, 4].as_ptr().cast()) };
     let whole = pairs - pairs % LANES;
     for at in (0..whole).step_by(LANES) {
-        // SAFETY: at + 4 is at most `pairs`, and the pair at `pairs - 1` ends at n - 1.
-        let load =
-            |values: *const i64, from: usize| -> __m256i { unsafe { _mm256_loadu_si256(values.add(from).cast()) } };
+        let load = |values: *const i64, from: usize| -> __m256i {
+            // SAFETY: at + 4 is at most `pairs`, and the pair at `pairs - 1` ends at n - 1.
+            unsafe { _mm256_loadu_si256(values.add(from).cast()) }
+        };
         let (keys, times) = (keys.as_ptr().cast::<i64>(), times.as_ptr());
         let same = _mm256_cmpeq_epi64(load(keys, at), load(keys, at + 1));
         let later = _mm256_cmpgt_epi64(load(times, at), load(times, at + 1));

@@ -23,7 +23,7 @@ pub enum Aside<'a> {
     /// One frame of each partition; empty where it has no rows.
     Packed(Vec<Frame>),
     /// Rows as they are.
-    Plain(Together),
+    Plain(Box<Together>),
 }
 
 /// Rows of many chunks in memory, partition after partition.
@@ -105,7 +105,7 @@ impl<'a> Aside<'a> {
     /// # Errors
     /// CANCELLED.
     pub fn plain(chunks: &[Chunk], partitions: usize, context: &Context) -> Result<Aside<'a>> {
-        Ok(Aside::Plain(Together::new(chunks, partitions, context)?))
+        Ok(Aside::Plain(Box::new(Together::new(chunks, partitions, context)?)))
     }
 
     /// Brings `chunks`, which come in input order, together in memory, packed.

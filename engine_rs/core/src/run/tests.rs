@@ -110,8 +110,12 @@ impl Shape {
 }
 
 fn context(threads: usize, limit_bytes: u64, dir: &Path) -> Context {
+    context_with(threads, limit_bytes, dir, 4096)
+}
+
+fn context_with(threads: usize, limit_bytes: u64, dir: &Path, batch_rows: u64) -> Context {
     let options = serde_json::json!({
-        "version": 1, "threads": threads, "memory_limit_bytes": limit_bytes, "spill_dir": dir, "batch_rows": 4096,
+        "version": 1, "threads": threads, "memory_limit_bytes": limit_bytes, "spill_dir": dir, "batch_rows": batch_rows,
     });
     Context::from_json(&options.to_string()).unwrap()
 }
@@ -165,6 +169,28 @@ fn however_small_the_memory_the_tables_are_the_same_or_it_is_too_small() {
             assert!(failed > 0);
         }
     }
+}
+
+#[test]
+fn rows_that_are_brought_together_in_memory_give_the_same_tables_there_or_from_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut put_aside = Vec::new();
+    for (text_ids, listed, giant) in [(false, false, 0), (true, false, 0), (false, true, 60)] {
+        let shape = Shape { events: 200_000, cases: 30_000, giant, text_ids, listed, ..SMALL };
+        let expected = shape.expected();
+        // The log, whose rows are taken for 32 bytes, or 1024 more with texts, would be packed below these.
+        let least: u64 = if text_ids { 424_000_000 } else { 13_000_000 };
+        for (threads, limit_bytes) in [(1, least), (3, least), (1, least * 4), (3, least * 4)] {
+            // So small that a batch has but few rows of each partition.
+            let context = context_with(threads, limit_bytes, dir.path(), 256);
+            let result = shape.mined(&context).unwrap();
+            assert!(tables(&result) == expected, "{text_ids} {threads} {limit_bytes}");
+            put_aside.push(written(&context) > 0);
+            drop(result);
+            assert_clean(&context, dir.path());
+        }
+    }
+    assert!(put_aside.contains(&true) && put_aside.contains(&false), "{put_aside:?}");
 }
 
 #[test]
