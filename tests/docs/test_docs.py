@@ -163,8 +163,8 @@ def test_the_figures_of_the_readme_are_those_of_the_results():
         native = in_memory[layout, "native"]["wall_s"]
         ratios = [in_memory[layout, engine]["wall_s"] / native for engine in ("polars", "chdb", "duckdb")]
         assert cells == [f"{native:.2f} s", *(f"{ratio:.1f}" for ratio in ratios)], layout
-    assert len(shown) == 11
-    for events, layout, *cells in shown[3:8]:
+    assert len(shown) == 12
+    for events, layout, *cells in shown[3:9]:
         results = recorded(f"{events.split()[0]}M-parquet")
         native = results[layout, "native"]
         told = [f"{native['wall_s']:.2f} s", f"{native['peak_bytes'] / 2**20:,.0f} MiB"]
@@ -177,7 +177,7 @@ def test_the_figures_of_the_readme_are_those_of_the_results():
         json.loads(text_of(path)) for path in sorted((ROOT / "benchmarks" / "results").glob("*-billion-1G-*.json"))
     ]
     results = {(one["layout"], one["engine"]): one for report in reports for one in report["results"]}
-    for layout, *cells in shown[8:]:
+    for layout, *cells in shown[9:]:
         mined, read = results[layout, "pycjm mine"], results[layout, "pyarrow batches"]
         held = [f"{mined[name] / 2**30:.1f} GiB" for name in ("peak_bytes", "spilled_bytes")]
         assert cells == [f"{mined['wall_s']:.0f} s", *held, f"{read['wall_s']:.0f} s"], layout

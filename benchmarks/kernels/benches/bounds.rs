@@ -4,6 +4,9 @@
 //! dense codes, nothing is null, nothing is checked, nothing is merged, and a thread has a part of the log for itself. What
 //! they take together is what the engine, which reads Arrow, finds out how rows lie, verifies it, counts more and merges, can
 //! be compared with. Loops and engine take turns; the last line is all of it as JSON.
+//!
+//! Two loops that touch no memory show what a second processor is worth on the machine: where it shares its units with the
+//! first, or both with a neighbour, one that keeps them busy gains little, and one that waits for itself everything.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -35,6 +38,21 @@ fn main() {
     let by_case = Log::new(EVENTS, ACTIVITIES as u64);
     let shuffled = by_case.shuffled();
     let mut table: Vec<(Name, Vec<f64>)> = Vec::new();
+    let mut note = |layout, threads, times: Times| {
+        for (what, seconds) in times {
+            let name = (layout, threads, what);
+            let value = seconds * 1e9 / EVENTS as f64;
+            match table.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, values)) => values.push(value),
+                None => table.push((name, vec![value])),
+            }
+        }
+    };
+    for _ in 0..ROUNDS {
+        for threads in [1, 2] {
+            note("no log", threads, on_all(&vec![EVENTS / threads; threads], |&events| of_nothing(events as u64)));
+        }
+    }
     for (layout, log) in [("case", &by_case), ("shuffled", &shuffled)] {
         let engine = engine_log(log);
         let ways = [1, 2].map(|threads| {
@@ -47,14 +65,7 @@ fn main() {
                 let begin = Instant::now();
                 black_box(run::mine(&engine, PLAN, context).unwrap());
                 times.push(("the engine", begin.elapsed().as_secs_f64()));
-                for (what, seconds) in times {
-                    let name = (layout, *threads, what);
-                    let value = seconds * 1e9 / log.keys.len() as f64;
-                    match table.iter_mut().find(|(known, _)| *known == name) {
-                        Some((_, values)) => values.push(value),
-                        None => table.push((name, vec![value])),
-                    }
-                }
+                note(layout, *threads, times);
             }
         }
     }
@@ -67,7 +78,7 @@ fn main() {
             r#"{{"layout":"{layout}","threads":{threads},"what":"{what}","median_ns":{median:.3},"rounds_ns":{values:.3?}}}"#
         ));
     }
-    println!("{{\"events\":{},\"results\":[{}]}}", by_case.keys.len(), lines.join(","));
+    println!("{{\"events\":{EVENTS},\"results\":[{}]}}", lines.join(","));
 }
 
 /// Layout, threads, and what ran.
@@ -77,7 +88,7 @@ type Name = (&'static str, usize, &'static str);
 type Times = Vec<(&'static str, f64)>;
 
 /// Runs the loops of every part beside each other; the time of each loop is that of the slowest part.
-fn on_all(parts: &[Log], loops: impl Fn(&Log) -> Times + Sync) -> Times {
+fn on_all<P: Sync>(parts: &[P], loops: impl Fn(&P) -> Times + Sync) -> Times {
     let each: Vec<Times> = std::thread::scope(|scope| {
         let running: Vec<_> = parts.iter().map(|part| scope.spawn(|| loops(part))).collect();
         running.into_iter().map(|part| part.join().unwrap()).collect()
@@ -91,6 +102,24 @@ fn timed<R>(times: &mut Times, what: &'static str, work: impl FnOnce() -> R) -> 
     let outcome = black_box(work());
     times.push((what, begin.elapsed().as_secs_f64()));
     outcome
+}
+
+/// Loops that touch no memory, a few steps for each event.
+fn of_nothing(events: u64) -> Times {
+    const STEPS: u64 = 16;
+    let mut times = Times::new();
+    timed(&mut times, "additions beside each other", || {
+        let mut sums = black_box([1u64, 2, 3, 4, 5, 6]);
+        let step = black_box(7u64);
+        for i in 0..events * STEPS {
+            sums = sums.map(|sum| (sum ^ i).wrapping_add(step));
+        }
+        sums
+    });
+    timed(&mut times, "multiplications in a chain", || {
+        (0..events * STEPS).fold(black_box(1u64), |product, i| (product ^ i).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    });
+    times
 }
 
 /// The log in equal parts, of whole cases where these lie together.

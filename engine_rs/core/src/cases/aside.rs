@@ -262,14 +262,18 @@ impl<'a> Gatherer<'a> {
 
     /// A column of strings; none where no chunk has it.
     fn strings(&self, of: impl Fn(Piece<'a>) -> Option<Strings<'a>>) -> Result<Option<ByteList>> {
-        let mut list = None;
-        for partition in 0..self.firsts.len() - 1 {
-            self.context.check_cancelled()?;
-            for strings in pieces(self.chunks, partition).filter_map(&of) {
-                strings.add_to(list.get_or_insert_default());
-            }
+        let partitions = self.firsts.len() - 1;
+        let of_partition = |partition| pieces(self.chunks, partition).filter_map(&of);
+        if (0..partitions).flat_map(of_partition).next().is_none() {
+            return Ok(None);
         }
-        Ok(list)
+        let bytes = (0..partitions).flat_map(of_partition).map(|strings| strings.size_bytes()).sum();
+        let mut list = ByteList::with_capacity(self.firsts[partitions].1, bytes);
+        for partition in 0..partitions {
+            self.context.check_cancelled()?;
+            of_partition(partition).for_each(|strings| strings.add_to(&mut list));
+        }
+        Ok(Some(list))
     }
 }
 

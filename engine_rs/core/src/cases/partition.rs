@@ -79,7 +79,8 @@ impl<'a> Strings<'a> {
         self.list.get(self.from + at)
     }
 
-    fn size_bytes(&self) -> usize {
+    /// Bytes of all of them.
+    pub fn size_bytes(&self) -> usize {
         self.list.bytes_of(self.from, self.to)
     }
 
