@@ -193,6 +193,7 @@ impl Together {
             }
         }
         firsts.push((stretches.len(), row));
+        stretches.shrink_to_fit();
         let is_wide = chunks.iter().any(|chunk| matches!(chunk.codes(), Codes::Wide(_)));
         let all = Gatherer { chunks, firsts: &firsts, context };
         let rows = Loaded {

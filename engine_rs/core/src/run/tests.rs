@@ -32,6 +32,8 @@ struct Shape {
     resident: bool,
     /// Whether all variants are listed, and all cases with their ranks.
     listed: bool,
+    /// Whether the text ids of the first rows are much shorter than later ones.
+    widens: bool,
 }
 
 const SMALL: Shape = Shape {
@@ -43,12 +45,20 @@ const SMALL: Shape = Shape {
     crowded: false,
     resident: true,
     listed: false,
+    widens: false,
 };
+
+const LARGER: Shape = Shape { events: 200_000, ..SMALL };
+
+/// Where ids widen, rows with short ids, and cases that have them.
+const SHORT_ROWS: u64 = 4096;
+const SHORT_IDS: u64 = 100;
 
 impl Shape {
     fn batches(&self) -> Vec<RecordBatch> {
         let random = |i: u64, salt: u64| hash::of_key(i ^ salt << 40);
-        let case = |i: u64| if random(i, 1) % 100 < self.giant { 0 } else { random(i, 2) % self.cases };
+        let cases = |i: u64| if self.widens && i < SHORT_ROWS { SHORT_IDS } else { self.cases };
+        let case = |i: u64| if random(i, 1) % 100 < self.giant { 0 } else { random(i, 2) % cases(i) };
         let ids = self.ids();
         let case = |i: u64| ids[case(i) as usize];
         let mut rows: Vec<(u64, u64)> = (0..self.events).map(|i| (case(i), i)).collect();
@@ -69,7 +79,10 @@ impl Shape {
 
     fn batch(&self, rows: &[(u64, u64)], random: impl Fn(u64, u64) -> u64) -> RecordBatch {
         let case: ArrayRef = match self.text_ids {
-            true => Arc::new(StringArray::from_iter_values(rows.iter().map(|row| format!("customer {}", row.0)))),
+            true => Arc::new(StringArray::from_iter_values(rows.iter().map(|row| match self.widens {
+                true if row.0 >= SHORT_IDS => format!("customer {:0>200}", row.0),
+                _ => format!("customer {}", row.0),
+            }))),
             false => Arc::new(rows.iter().map(|row| Some(row.0 as i64)).collect::<Int64Array>()),
         };
         let activity = rows.iter().map(|row| format!("activity {}", random(row.1, 3) % 5));
@@ -174,23 +187,25 @@ fn however_small_the_memory_the_tables_are_the_same_or_it_is_too_small() {
 #[test]
 fn rows_that_are_brought_together_in_memory_give_the_same_tables_there_or_from_disk() {
     let dir = tempfile::tempdir().unwrap();
-    let mut put_aside = Vec::new();
-    for (text_ids, listed, giant) in [(false, false, 0), (true, false, 0), (false, true, 60)] {
-        let shape = Shape { events: 200_000, cases: 30_000, giant, text_ids, listed, ..SMALL };
+    for (listed, giant) in [(false, 0), (true, 0), (true, 10)] {
+        // The first rows do not tell how large the others are, so that memory does not seem to be short.
+        let shape = Shape { cases: 30_000, giant, text_ids: true, listed, widens: true, ..LARGER };
         let expected = shape.expected();
-        // The log, whose rows are taken for 32 bytes, or 1024 more with texts, would be packed below these.
-        let least: u64 = if text_ids { 424_000_000 } else { 13_000_000 };
-        for (threads, limit_bytes) in [(1, least), (3, least), (1, least * 4), (3, least * 4)] {
+        for (threads, limit_bytes, put_aside) in
+            [(1, 40_000_000, true), (3, 40_000_000, true), (1, 800_000_000, false), (3, 800_000_000, false)]
+        {
             // So small that a batch has but few rows of each partition.
             let context = context_with(threads, limit_bytes, dir.path(), 256);
             let result = shape.mined(&context).unwrap();
-            assert!(tables(&result) == expected, "{text_ids} {threads} {limit_bytes}");
-            put_aside.push(written(&context) > 0);
+            assert!(tables(&result) == expected, "{listed} {giant} {threads} {limit_bytes}");
+            assert_eq!(written(&context) > 0, put_aside, "{listed} {giant} {threads} {limit_bytes}");
+            // Where memory is short there are more, and rows are packed.
+            let info: serde_json::Value = serde_json::from_str(&result.info()).unwrap();
+            assert_eq!(info["partitions"], 8);
             drop(result);
             assert_clean(&context, dir.path());
         }
     }
-    assert!(put_aside.contains(&true) && put_aside.contains(&false), "{put_aside:?}");
 }
 
 #[test]
