@@ -42,14 +42,7 @@ fn avx512(keys: &[u64], times: &[i64], starts: &mut Vec<u32>) -> bool {
         runs += differs.count_ones() as usize;
         places = _mm512_add_epi32(places, _mm512_set1_epi32(2 * LANES as i32));
     }
-    for at in whole..pairs {
-        let differs = keys[at] != keys[at + 1];
-        starts[runs] = at as u32 + 1;
-        runs += usize::from(differs);
-        descends |= u32::from(!differs & (times[at + 1] < times[at]));
-    }
-    starts.truncate(runs);
-    descends == 0
+    rest(keys, times, whole, runs, starts) & (descends == 0)
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -87,15 +80,7 @@ fn avx2(keys: &[u64], times: &[i64], starts: &mut Vec<u32>) -> bool {
         runs += differs.count_ones() as usize;
         places = _mm_add_epi32(places, _mm_set1_epi32(LANES as i32));
     }
-    let mut descends = _mm256_testz_si256(descends, descends) == 0;
-    for at in whole..pairs {
-        let differs = keys[at] != keys[at + 1];
-        starts[runs] = at as u32 + 1;
-        runs += usize::from(differs);
-        descends |= !differs & (times[at + 1] < times[at]);
-    }
-    starts.truncate(runs);
-    !descends
+    rest(keys, times, whole, runs, starts) & (_mm256_testz_si256(descends, descends) == 1)
 }
 
 /// By mask of four numbers of 32 bits, the bytes of those of the mask first.
@@ -128,14 +113,19 @@ fn of(keys: &[u64], times: &[i64], starts: &mut Vec<u32>) -> bool {
     if keys.is_empty() {
         return true;
     }
-    // Every row is written down, and kept if it differs: no branch that could be guessed wrong.
     starts.resize(keys.len(), 0);
-    let mut runs = 1;
+    rest(keys, times, 0, 1, starts)
+}
+
+/// The pairs from the one at `from` on, one by one, before which `runs` begin; `starts` has room for all.
+#[inline(always)]
+fn rest(keys: &[u64], times: &[i64], from: usize, mut runs: usize, starts: &mut Vec<u32>) -> bool {
     let mut descends = false;
-    let pairs = keys.windows(2).zip(times.windows(2));
-    for (i, (keys, times)) in pairs.enumerate() {
+    let pairs = keys[from..].windows(2).zip(times[from..].windows(2));
+    for (at, (keys, times)) in (from..).zip(pairs) {
+        // Every row is written down, and kept if it differs: no branch that could be guessed wrong.
         let differs = keys[0] != keys[1];
-        starts[runs] = i as u32 + 1;
+        starts[runs] = at as u32 + 1;
         runs += usize::from(differs);
         descends |= !differs & (times[1] < times[0]);
     }

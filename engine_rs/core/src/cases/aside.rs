@@ -63,7 +63,6 @@ pub enum Stored<'s> {
 }
 
 /// The rows of some stretches, such as those of one frame, read back.
-#[derive(Default)]
 pub struct Loaded {
     /// Where each stretch begins in the input, and how many rows it has.
     stretches: Vec<(u64, usize)>,
@@ -79,12 +78,6 @@ pub struct Loaded {
 enum LoadedCodes {
     Narrow(Vec<u8>),
     Wide(Vec<u32>),
-}
-
-impl Default for LoadedCodes {
-    fn default() -> LoadedCodes {
-        LoadedCodes::Narrow(Vec::new())
-    }
 }
 
 /// Numbers at the head of a frame: stretches, rows, what columns there are, bytes of ids and of ties.
@@ -181,7 +174,7 @@ impl Together {
             firsts.push((stretches.len(), row));
             let mut goes_on = false;
             for (chunk, follows) in chunks.iter().zip(&follows) {
-                let length = chunk.range(partition..partition + 1).len();
+                let length = chunk.range(partition).len();
                 goes_on &= follows;
                 match stretches.last_mut() {
                     _ if length == 0 => continue,
@@ -251,7 +244,7 @@ impl<'a> Gatherer<'a> {
             ends.iter_mut().zip(&self.firsts[some.clone()]).for_each(|(end, &(_, row))| *end = row);
             for chunk in self.chunks {
                 for (partition, end) in some.clone().zip(&mut ends) {
-                    let range = chunk.range(partition..partition + 1);
+                    let range = chunk.range(partition);
                     let begin = *end;
                     *end += range.len();
                     copy(chunk, range, &mut column[begin..*end]);

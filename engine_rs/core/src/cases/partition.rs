@@ -135,10 +135,10 @@ impl Chunk {
         self.keys.len()
     }
 
-    /// Where the rows of some partitions are in its columns.
+    /// Where the rows of `partition` are in its columns.
     #[inline]
-    pub fn range(&self, partitions: Range<usize>) -> Range<usize> {
-        self.offsets[partitions.start] as usize..self.offsets[partitions.end] as usize
+    pub fn range(&self, partition: usize) -> Range<usize> {
+        self.offsets[partition] as usize..self.offsets[partition + 1] as usize
     }
 
     /// Case key per row.
@@ -192,7 +192,7 @@ impl Chunk {
 
     /// The rows of `partition`.
     pub fn piece(&self, partition: usize) -> Piece<'_> {
-        let own = self.range(partition..partition + 1);
+        let own = self.range(partition);
         Piece {
             first_order: self.first_order,
             keys: &self.keys[own.clone()],
