@@ -64,13 +64,15 @@ def table_options(measures: Sequence[str], default: str) -> Callable[[_options.C
 
 def check_targets(out: str | None, state: str | None, *, overwrite: bool) -> None:
     """Tells before the work whether the results can be written where they are wanted."""
+    if out is None and state is None:
+        if overwrite:
+            raise click.UsageError("--overwrite needs --out or --state.")
+        return
     import os
 
     from .. import export, state_files
     from ..errors import InvalidArgument
 
-    if overwrite and out is None and state is None:
-        raise click.UsageError("--overwrite needs --out or --state.")
     if out is not None:
         export.check_target(out, overwrite=overwrite)
     if state is not None:
