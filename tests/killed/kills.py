@@ -19,6 +19,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
 ROOT = Path(__file__).resolve().parents[2]
 ROWS = 200_000
 
@@ -35,6 +38,8 @@ class Job:
         The file or directory in ``out`` that appears.
     layout : str
         Of the log.
+    before : callable
+        Makes what it needs besides the log.
     overwrite : bool
         Whether it replaces what is there.
     spills : bool
@@ -44,6 +49,7 @@ class Job:
     arguments: Callable[[Path], list[object]]
     output: str
     layout: str = "time"
+    before: Callable[[Path], None] = lambda folder: None
     overwrite: bool = False
     spills: bool = False
 
@@ -53,6 +59,20 @@ def _mine(folder: Path, *more: object) -> list[object]:
     measures = [word for name in ("overview", "dfg", "durations") for word in ("--measure", name)]
     memory = ["--memory", "8MB", "--spill-dir", folder / "spill"]
     return ["mine", folder / "in" / "log.parquet", "--out", folder / "out" / "result", *measures, *memory, *more]
+
+
+def _states(folder: Path) -> None:
+    """The states of two logs without a case in common: those with even ids, and those with odd ones."""
+    log = pq.read_table(folder / "in" / "log.parquet")
+    odd = pc.equal(pc.bit_wise_and(log["case_id"], 1), 1)
+    for name, rows in (("even", pc.invert(odd)), ("odd", odd)):
+        part = folder / "in" / f"{name}.parquet"
+        pq.write_table(log.filter(rows), part)
+        _finish(["mine", part, "--state", part.with_suffix(".state")])
+
+
+def _merge(folder: Path, *more: object) -> list[object]:
+    return ["merge", *sorted((folder / "in").glob("*.state")), *more]
 
 
 JOBS = {
@@ -69,6 +89,15 @@ JOBS = {
         ],
         "result",
         layout="case",
+    ),
+    "mine --state": Job(
+        lambda folder: ["mine", folder / "in" / "log.parquet", "--state", folder / "out" / "log.state"],
+        "log.state",
+        layout="case",
+    ),
+    "merge": Job(lambda folder: _merge(folder, "--out", folder / "out" / "result"), "result", before=_states),
+    "merge --state": Job(
+        lambda folder: _merge(folder, "--state", folder / "out" / "both.state"), "both.state", before=_states
     ),
     "sort": Job(
         lambda folder: [
@@ -126,6 +155,7 @@ def run(name: str, folder: Path, kills: int, rng: random.Random) -> Account:
     for part in ("in", "out", "spill"):
         (folder / part).mkdir()
     _finish(["synth", "--events", str(ROWS), "--layout", job.layout, "-o", folder / "in" / "log.parquet", "-q"])
+    job.before(folder)
     began = time.monotonic()
     _finish(job.arguments(folder))
     account = Account(whole_s=time.monotonic() - began)

@@ -14,7 +14,7 @@ import pytest
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no locks there that end with their process")
 
-MOMENTS = {"mine": 4, "mine --overwrite": 2, "mine cases": 2, "sort": 2, "synth": 2}
+MOMENTS = {name: 4 if name == "mine" else 2 for name in kills.JOBS}
 
 
 @pytest.mark.parametrize("name", kills.JOBS)
