@@ -1,4 +1,5 @@
-//! How is an Arrow stream read? Batches are pulled by one thread at a time and handed out in slices of even size.
+//! How is an Arrow stream read? Batches are pulled by one thread at a time and handed out in slices of even size; small
+//! ones are brought together first.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchReader};
 use arrow_schema::{ArrowError, SchemaRef};
+use arrow_select::concat::concat_batches;
 
 use crate::error::{Error, ErrorKind, Result, quietly};
 use crate::log::source::{Source, Task, TaskQueue};
@@ -202,6 +204,95 @@ struct Pull {
     failed: Option<Error>,
 }
 
+/// A batch with fewer rows than this is brought together with its neighbours, up to twice as many: to partition one, to put
+/// it in order, or just to look at its columns, has a price whatever its length.
+const FEW_ROWS: usize = 32 * 1024;
+
+/// Bytes that such a batch may have: rows may be of any size.
+const FEW_BYTES: usize = 4 << 20;
+
+/// The same rows in fewer batches.
+struct Together<I> {
+    batches: I,
+    /// Batches that wait for others.
+    few: Vec<RecordBatch>,
+    rows: usize,
+    bytes: usize,
+    next: VecDeque<Result<RecordBatch>>,
+}
+
+impl<I: Iterator<Item = Result<RecordBatch>>> Together<I> {
+    fn new(batches: I) -> Together<I> {
+        Together { batches, few: Vec::new(), rows: 0, bytes: 0, next: VecDeque::new() }
+    }
+
+    /// Takes in a batch with few rows.
+    fn add(&mut self, batch: RecordBatch) {
+        let bytes = batch.columns().iter().map(bytes_of).sum::<usize>();
+        if self.bytes + bytes > FEW_BYTES || self.few.first().is_some_and(|first| !are_alike(first, &batch)) {
+            self.hand_out();
+        }
+        (self.rows, self.bytes) = (self.rows + batch.num_rows(), self.bytes + bytes);
+        self.few.push(batch);
+        if self.rows >= FEW_ROWS {
+            self.hand_out();
+        }
+    }
+
+    /// Hands out those that wait.
+    fn hand_out(&mut self) {
+        (self.rows, self.bytes) = (0, 0);
+        match &self.few[..] {
+            [] => {}
+            [_] => self.next.extend(self.few.drain(..).map(Ok)),
+            [first, ..] => match concat_batches(first.schema_ref(), &self.few) {
+                Ok(batch) => {
+                    self.next.push_back(Ok(batch));
+                    self.few.clear();
+                }
+                // Then they come as they were.
+                Err(_) => self.next.extend(self.few.drain(..).map(Ok)),
+            },
+        }
+    }
+}
+
+impl<I: Iterator<Item = Result<RecordBatch>>> Iterator for Together<I> {
+    type Item = Result<RecordBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.next.is_empty() {
+            match self.batches.next() {
+                Some(Ok(batch)) if batch.num_rows() < FEW_ROWS => self.add(batch),
+                Some(batch) => {
+                    self.hand_out();
+                    self.next.push_back(batch);
+                }
+                None if self.few.is_empty() => return None,
+                None => self.hand_out(),
+            }
+        }
+        self.next.pop_front()
+    }
+}
+
+/// Whether two batches have the same dictionaries: then none of their values has to be copied, or compared.
+fn are_alike(one: &RecordBatch, other: &RecordBatch) -> bool {
+    let values = |column: &ArrayRef| column.as_any_dictionary_opt().map(|column| column.values().to_data());
+    one.columns().iter().zip(other.columns()).all(|(one, other)| match (values(one), values(other)) {
+        (Some(one), Some(other)) => one.ptr_eq(&other),
+        _ => true,
+    })
+}
+
+/// Bytes that a copy of a column would take.
+fn bytes_of(column: &ArrayRef) -> usize {
+    match column.as_any_dictionary_opt() {
+        Some(column) => column.keys().to_data().get_slice_memory_size().unwrap_or(FEW_BYTES),
+        None => column.to_data().get_slice_memory_size().unwrap_or(FEW_BYTES),
+    }
+}
+
 struct SliceQueue {
     stream: StreamQueue,
     pull: Mutex<Pull>,
@@ -240,10 +331,91 @@ impl TaskQueue for SliceQueue {
         }
         let check = self.stream.check.clone();
         let batches = taken.into_iter().map(move |(batch, row)| checked(check.as_deref(), batch, row));
+        let batches = Together::new(batches);
         let task = Task { seq: pull.seq, first_row: pull.first_row, path: None, batches: Box::new(batches) };
         pull.seq += 1;
         pull.first_row += rows as u64;
         pull.rest_rows -= rows;
         Ok(Some(task))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::types::Int8Type;
+    use arrow_array::{DictionaryArray, Int64Array, StringArray, StringViewArray};
+
+    use super::*;
+
+    /// Batches of so many rows, with a number that counts through all of them; an error where there are none.
+    fn batches(rows: &[Option<usize>]) -> impl Iterator<Item = Result<RecordBatch>> {
+        let mut next = 0;
+        let of = |rows: Option<usize>| {
+            let rows = rows.ok_or_else(|| Error::data("broken"))? as i64;
+            next += rows;
+            let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(next - rows..next));
+            Ok(RecordBatch::try_from_iter([("n", numbers)]).unwrap())
+        };
+        rows.iter().copied().map(of).collect::<Vec<_>>().into_iter()
+    }
+
+    fn together(batches: impl Iterator<Item = Result<RecordBatch>>) -> Vec<Result<RecordBatch>> {
+        Together::new(batches).collect()
+    }
+
+    #[test]
+    fn few_rows_come_together_in_order_and_errors_in_their_place() {
+        const FEW: usize = FEW_ROWS;
+        // Rows of batches that come, and of those that go; none is an error.
+        let cases: [(&[Option<usize>], &[Option<usize>]); 6] = [
+            (&[], &[]),
+            (&[Some(0), Some(3), Some(0)], &[Some(3)]),
+            (&[Some(FEW), Some(3), Some(4), Some(FEW), Some(5)], &[Some(FEW), Some(7), Some(FEW), Some(5)]),
+            (&[Some(FEW - 1), Some(FEW - 1), Some(1)], &[Some(2 * FEW - 2), Some(1)]),
+            (&[Some(1), Some(2), None, Some(3), Some(4)], &[Some(3), None, Some(7)]),
+            (&[None, Some(FEW - 1), Some(1), None], &[None, Some(FEW), None]),
+        ];
+        for (come, go) in cases {
+            let found = together(batches(come));
+            let rows: Vec<_> = found.iter().map(|batch| batch.as_ref().ok().map(RecordBatch::num_rows)).collect();
+            assert_eq!(rows, go);
+            let all = |batches: Vec<Result<RecordBatch>>| -> Vec<i64> {
+                let of =
+                    |batch: RecordBatch| batch["n"].as_primitive::<arrow_array::types::Int64Type>().values().to_vec();
+                batches.into_iter().flatten().flat_map(of).collect()
+            };
+            assert_eq!(all(found), all(batches(come).collect()));
+        }
+    }
+
+    #[test]
+    fn batches_of_one_dictionary_keep_it_and_those_of_others_stay_apart() {
+        let batch = |column: &DictionaryArray<Int8Type>| {
+            Ok(RecordBatch::try_from_iter([("d", Arc::new(column.clone()) as ArrayRef)]).unwrap())
+        };
+        let one: DictionaryArray<Int8Type> = ["a", "b", "a"].into_iter().collect();
+        let other: DictionaryArray<Int8Type> = ["b", "a"].into_iter().collect();
+        let found = together([&one, &one.slice(1, 2), &other, &one].into_iter().map(batch));
+        let rows: Vec<usize> = found.iter().map(|batch| batch.as_ref().unwrap().num_rows()).collect();
+        assert_eq!(rows, [5, 2, 3]);
+        let values = found[0].as_ref().unwrap()["d"].as_any_dictionary().values().to_data();
+        assert!(values.ptr_eq(&one.values().to_data()));
+    }
+
+    #[test]
+    fn a_batch_gets_no_more_bytes_than_are_few() {
+        let long = "x".repeat(FEW_BYTES / 4);
+        let batch = |column: ArrayRef| Ok(RecordBatch::try_from_iter([("t", column)]).unwrap());
+        let texts: Vec<ArrayRef> = vec![
+            Arc::new(StringArray::from_iter_values(vec![&long; 2])),
+            Arc::new(StringViewArray::from_iter_values(vec![&long; 2])),
+        ];
+        for text in texts {
+            // Two rows of the column, then a row of it at a time.
+            let slices = (0..9).map(|i| if i == 0 { Arc::clone(&text) } else { text.slice(i % 2, 1) });
+            let found = together(slices.map(batch));
+            let rows: Vec<usize> = found.iter().map(|batch| batch.as_ref().unwrap().num_rows()).collect();
+            assert!(rows.iter().all(|&rows| rows <= 3) && rows.iter().sum::<usize>() == 10, "{rows:?}");
+        }
     }
 }
