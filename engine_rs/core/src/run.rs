@@ -467,7 +467,7 @@ impl Run<'_> {
         let of_cases = self.plan.durations.as_deref().unwrap_or(&[]);
         let look = || {
             let durations = gaps.missed_durations().map(|first| durations::State::second(first, of_cases));
-            let edges = dfg::State::second(&gaps.edges.list, asked, about.negative, gaps_quota(self.context));
+            let edges = dfg::State::second(&gaps.edges, asked, about.negative, gaps_quota(self.context));
             Ok(SecondLook::new(edges, durations, self.context))
         };
         let looks = match partitions {
@@ -478,7 +478,7 @@ impl Run<'_> {
         self.timed("finishing", || {
             self.context.enter(Phase::Finishing, 0);
             let (edges, durations): (Vec<_>, Vec<_>) = looks.into_iter().map(|look| (look.dfg, look.durations)).unzip();
-            dfg::complete(&mut gaps.edges.list, edges, &about, self.context)?;
+            dfg::complete(&mut gaps.edges, edges, &about, self.context)?;
             if let Some(known) = &mut gaps.durations {
                 known.complete(Some(&durations::finish(durations.into_iter().flatten().collect(), of_cases, unit)))?;
             }

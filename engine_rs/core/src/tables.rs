@@ -110,7 +110,7 @@ pub struct Gaps<'a> {
 impl Gaps<'_> {
     /// Whether percentiles were missed.
     pub fn missed(&self) -> bool {
-        self.edges.list.iter().any(|edge| edge.missed().is_some()) || self.missed_durations().is_some()
+        self.edges.missed().next().is_some() || self.missed_durations().is_some()
     }
 
     /// What is known of the durations, where their percentiles were missed.
@@ -196,7 +196,7 @@ pub fn finish<'a>(folds: Vec<Folds<'a>>, gaps: Gaps<'_>, with: &Tables<'a>) -> R
         tables.push(("overview", Table::from(overview::table(&parts.overview, &totals, with.types)?)));
     }
     if plan.activities {
-        let incoming = edges.list.iter().map(|edge| (edge.pair().1, edge.count()));
+        let incoming = edges.iter().map(|edge| (edge.pair().1, edge.count()));
         let table = activities::table(std::mem::take(&mut parts.activities), incoming, &with.names, &label_order)?;
         tables.push(("activities", Table::from(table)));
     }
@@ -208,7 +208,7 @@ pub fn finish<'a>(folds: Vec<Folds<'a>>, gaps: Gaps<'_>, with: &Tables<'a>) -> R
             unit,
             with_negatives: with.types.has_start,
         };
-        let batches = dfg::table(&edges.list, &rows, with.context)?;
+        let batches = dfg::table(edges.iter(), &rows, with.context)?;
         tables.push(("dfg", Table::Batches(batches[0].schema(), batches)));
     }
     if let (Some(asked), Some(variants)) = (&plan.variants, &variants) {

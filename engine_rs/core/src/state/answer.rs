@@ -91,7 +91,7 @@ impl State {
                 unit,
                 with_negatives: facts.starts.is_some(),
             };
-            tables.push(("dfg", dfg::table(&edges, &rows, context)?));
+            tables.push(("dfg", dfg::table(edges.iter(), &rows, context)?));
         }
         if let Some(asked) = &plan.variants {
             let order = self.ranked(asked.top);

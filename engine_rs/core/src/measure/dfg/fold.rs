@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use super::EdgeTable;
 use super::edge::EdgeState;
 use super::gathered::{Gathered, Sorted, settle};
-use super::table::Edge;
+use super::table::Edges;
 use crate::cases::batch::CaseBatch;
 use crate::context::Context;
 use crate::error::{Error, Result};
@@ -119,11 +119,11 @@ impl State {
     }
 
     /// A state for a second look, at those of `edges` whose percentiles the first has missed.
-    pub fn second(edges: &[Edge], asked: &[Percentile], negative: Negative, quota_bytes: usize) -> State {
+    pub fn second(edges: &Edges<'_>, asked: &[Percentile], negative: Negative, quota_bytes: usize) -> State {
         let mut state = State { second: true, ..State::new(Some(&Asked::exact(asked)), negative, quota_bytes) };
-        let missed = || edges.iter().filter_map(|edge| edge.missed().map(|sieve| (edge.pair(), sieve)));
-        state.table.make_room(missed().map(|((a, b), _)| a.max(b) as usize + 1).max().unwrap_or(0));
-        for ((source, target), sieve) in missed() {
+        let missed = edges.missed().map(|(edge, sieve)| (edge.pair(), sieve));
+        state.table.make_room(missed.clone().map(|((a, b), _)| a.max(b) as usize + 1).max().unwrap_or(0));
+        for ((source, target), sieve) in missed {
             state.table.number(source, target);
             state
                 .edges

@@ -29,8 +29,14 @@ impl Record {
 /// Records gathered at most before they are sorted.
 const MOST: usize = 1 << 23;
 
-/// Bits sorted by in one pass.
-const DIGIT: u32 = 12;
+/// The highest bits, by which records are spread to places that are sorted one by one, in the cache.
+const SPREAD: u32 = 10;
+
+/// Bits sorted by in one pass there.
+const DIGIT: u32 = 8;
+
+/// Records that are not worth such passes.
+const FEW: usize = 64;
 
 impl Gathered {
     /// Adds the gaps of a batch, each from the event before to the one at its place; `marks` are 0 at the first event of
@@ -82,30 +88,60 @@ impl Gathered {
         Sorted { records: self.records }
     }
 
-    /// Sorts by edge, stably: counting sorts from the lowest digit of the pair to the highest.
+    /// Sorts by edge, stably.
     fn sort(&mut self) {
         let bits = u32::BITS - self.highest().leading_zeros();
+        let key = |record: &Record| u64::from(record.source) << bits | u64::from(record.target);
+        let spread_by = SPREAD.min(2 * bits);
+        let rest = 2 * bits - spread_by;
         self.spare.resize(self.records.len(), Record::default());
-        for shift in (0..2 * bits).step_by(DIGIT as usize) {
-            let digit = |record: &Record| {
-                let pair = u64::from(record.source) << bits | u64::from(record.target);
-                (pair >> shift) as usize % (1 << DIGIT)
-            };
-            let mut next = vec![0usize; 1 << DIGIT];
-            self.records.iter().for_each(|record| next[digit(record)] += 1);
-            let mut at = 0;
-            for count in &mut next {
-                at += *count;
-                *count = at - *count;
-            }
-            for record in &self.records {
-                let to = &mut next[digit(record)];
-                self.spare[*to] = *record;
-                *to += 1;
-            }
-            std::mem::swap(&mut self.records, &mut self.spare);
+        let mut ends = vec![0; 1 << spread_by];
+        spread(&self.records, &mut self.spare, &mut ends, |record| (key(record) >> rest) as usize);
+        let mut from = 0;
+        for end in ends {
+            sort_few(&mut self.spare[from..end], &mut self.records[from..end], rest, key);
+            from = end;
         }
+        std::mem::swap(&mut self.records, &mut self.spare);
         self.spare.clear();
+    }
+}
+
+/// Writes records to the places of their digits, in order; `counts`, which are zero, become the ends of the places.
+fn spread(from: &[Record], to: &mut [Record], counts: &mut [usize], digit: impl Fn(&Record) -> usize) {
+    from.iter().for_each(|record| counts[digit(record)] += 1);
+    let mut at = 0;
+    for count in &mut *counts {
+        at += *count;
+        *count = at - *count;
+    }
+    for record in from {
+        let place = &mut counts[digit(record)];
+        to[*place] = *record;
+        *place += 1;
+    }
+}
+
+/// Sorts `records` stably by the lowest `bits` of their keys, digit by digit from the lowest; `spare` is as long.
+fn sort_few(records: &mut [Record], spare: &mut [Record], bits: u32, key: impl Fn(&Record) -> u64) {
+    if records.len() < FEW {
+        records.sort_by_key(key);
+        return;
+    }
+    let (mut from, mut to) = (records, spare);
+    let mut is_swapped = false;
+    for shift in (0..bits).step_by(DIGIT as usize) {
+        let digit = |record: &Record| (key(record) >> shift) as usize % (1 << DIGIT);
+        let first = digit(&from[0]);
+        if from.iter().all(|record| digit(record) == first) {
+            continue;
+        }
+        spread(from, to, &mut [0; 1 << DIGIT], digit);
+        (from, to) = (to, from);
+        is_swapped = !is_swapped;
+    }
+    if is_swapped {
+        to.copy_from_slice(from);
     }
 }
 

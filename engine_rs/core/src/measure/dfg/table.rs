@@ -1,5 +1,6 @@
 //! From the threads' states to the rows of `dfg`.
 
+use std::cmp::Reverse;
 use std::sync::{Mutex, PoisonError};
 
 use arrow_array::{RecordBatch, StringArray, UInt32Array};
@@ -64,11 +65,29 @@ const GAPS: usize = 1 << 15;
 /// All edges of a log.
 #[derive(Default)]
 pub struct Edges<'a> {
-    /// By pair; none where they were only counted.
-    pub list: Vec<Edge>,
+    /// By pair, in parts that were made in one go; none where they were only counted.
+    parts: Vec<Vec<Edge>>,
     /// How many there are.
     pub count: usize,
     _reserved: Option<Reserved<'a>>,
+}
+
+impl Edges<'_> {
+    /// All, by pair; none where they were only counted.
+    pub fn iter(&self) -> impl Iterator<Item = &Edge> + Clone {
+        self.parts.iter().flatten()
+    }
+
+    /// Those whose percentiles were missed.
+    pub fn missed(&self) -> impl Iterator<Item = (&Edge, &Sieve)> + Clone {
+        self.iter().filter_map(|edge| Some((edge, edge.missed()?)))
+    }
+
+    fn find(&self, pair: (u32, u32)) -> Option<&Edge> {
+        let starts_by = |part: &Vec<Edge>| part.first().is_none_or(|first| first.pair() <= pair);
+        let part = &self.parts[self.parts.partition_point(starts_by).checked_sub(1)?];
+        part.binary_search_by_key(&pair, Edge::pair).ok().map(|at| &part[at])
+    }
 }
 
 /// How many edges the threads' states know together.
@@ -115,12 +134,11 @@ pub fn finish<'a>(states: Vec<State>, about: &About<'_>, context: &'a Context) -
     }
     cuts.sort_unstable();
     cuts.dedup();
-    let parts = workers::for_each(context, cuts.len() + 1, |i| {
+    let mut parts = workers::for_each(context, cuts.len() + 1, |i| {
         Ok(merge(&threads, i.checked_sub(1).and_then(|i| cuts.get(i)).copied(), cuts.get(i).copied(), about))
     })?;
-    let mut list = Vec::with_capacity(parts.iter().map(Vec::len).sum());
-    parts.into_iter().for_each(|part| list.extend(part));
-    Ok(Edges { count: list.len(), list, _reserved: Some(reserved) })
+    parts.retain(|part| !part.is_empty());
+    Ok(Edges { count: parts.iter().map(Vec::len).sum(), parts, _reserved: Some(reserved) })
 }
 
 /// What is asked of gaps.
@@ -223,11 +241,10 @@ impl Space {
 ///
 /// # Errors
 /// INVALID_DATA where that look did not see the same gaps as the first; CANCELLED.
-pub fn complete(edges: &mut [Edge], second: Vec<State>, about: &About<'_>, context: &Context) -> Result<()> {
-    let found = finish(second, about, context)?.list;
-    for edge in edges.iter_mut().filter(|edge| edge.missed().is_some()) {
-        let again = found.binary_search_by_key(&edge.pair(), Edge::pair).ok().map(|at| &found[at].gaps);
-        edge.gaps.complete(again)?;
+pub fn complete(edges: &mut Edges<'_>, second: Vec<State>, about: &About<'_>, context: &Context) -> Result<()> {
+    let found = finish(second, about, context)?;
+    for edge in edges.parts.iter_mut().flatten().filter(|edge| edge.missed().is_some()) {
+        edge.gaps.complete(found.find(edge.pair()).map(|again| &again.gaps))?;
     }
     Ok(())
 }
@@ -247,25 +264,26 @@ pub struct Rows<'a> {
 }
 
 /// Rows made in one go: as many edges as stay in the cache while their columns are written.
-const ROWS: usize = 4096;
+const ROWS: usize = 1024;
 /// Rows of a batch, made by one thread.
-const BATCH_ROWS: usize = 16 * ROWS;
+const BATCH_ROWS: usize = 64 * ROWS;
 
 /// The dfg table, in one batch or more.
 ///
 /// # Errors
 /// CANCELLED; INTERNAL if the columns do not fit together.
-pub fn table(edges: &[Edge], with: &Rows<'_>, context: &Context) -> Result<Vec<RecordBatch>> {
-    // Names were compared once each; edges are by the places of their names, and only their numbers move.
+pub fn table<'e>(
+    edges: impl Iterator<Item = &'e Edge>,
+    with: &Rows<'_>,
+    context: &Context,
+) -> Result<Vec<RecordBatch>> {
+    // Names were compared once each; edges are by the places of their names, and do not move.
     let place = |code: u32| with.label_order[code as usize];
-    let mut order: Vec<(std::cmp::Reverse<u64>, u32, u32, u32)> = edges
-        .iter()
-        .zip(0..)
-        .map(|(edge, i)| (std::cmp::Reverse(edge.count), place(edge.source), place(edge.target), i))
-        .collect();
-    sorting::sort_by(&mut order, Ord::cmp, || context.check_cancelled())?;
-    let made =
-        |order: &[(_, _, _, u32)]| rows(order.iter().map(|&(_, _, _, edge)| &edges[edge as usize]).collect(), with);
+    let mut order: Vec<(Reverse<u64>, u32, u32, &Edge)> =
+        edges.map(|edge| (Reverse(edge.count), place(edge.source), place(edge.target), edge)).collect();
+    let by = |&(count, source, target, _): &(_, _, _, _)| (count, source, target);
+    sorting::sort_by(&mut order, |one, other| by(one).cmp(&by(other)), || context.check_cancelled())?;
+    let made = |order: &[(_, _, _, _)]| rows(order.iter().map(|&(_, _, _, edge)| edge).collect(), with);
     if order.is_empty() {
         return Ok(vec![made(&[])?]);
     }
@@ -330,7 +348,7 @@ mod tests {
         }
         let context = Context::new();
         let about = About { asked: &asked, unit: Unit::Micro, negative: rule };
-        let edges = finish(states, &about, &context).unwrap().list;
+        let edges = finish(states, &about, &context).unwrap();
         let told = |edge: &Edge| format!("{:?}", (edge.pair(), edge.count, edge.cases, edge.negatives, &edge.gaps));
         edges.iter().map(told).collect()
     }
