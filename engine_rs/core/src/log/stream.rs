@@ -365,9 +365,10 @@ mod tests {
 
     #[test]
     fn few_rows_come_together_in_order_and_errors_in_their_place() {
+        type Rows = &'static [Option<usize>];
         const FEW: usize = FEW_ROWS;
         // Rows of batches that come, and of those that go; none is an error.
-        let cases: [(&[Option<usize>], &[Option<usize>]); 6] = [
+        let cases: [(Rows, Rows); 6] = [
             (&[], &[]),
             (&[Some(0), Some(3), Some(0)], &[Some(3)]),
             (&[Some(FEW), Some(3), Some(4), Some(FEW), Some(5)], &[Some(FEW), Some(7), Some(FEW), Some(5)]),

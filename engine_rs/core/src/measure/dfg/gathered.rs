@@ -240,6 +240,27 @@ mod tests {
     }
 
     #[test]
+    fn records_are_sorted_stably_whether_few_or_many_have_the_highest_bits() {
+        let random = |i: u64| crate::hash::of_key(i);
+        for (n, codes, common) in [(50_000, 40, 0), (200_000, 3000, 0), (100_000, u32::MAX, 0), (100_000, 1 << 20, 900)]
+        {
+            let code = |x: u64| if x % 1000 < common { 7 } else { (x >> 32) as u32 % codes };
+            let record = |i: u64| Record {
+                source: code(random(2 * i)),
+                target: code(random(2 * i + 1)),
+                case: i as u32,
+                gap: i as i64,
+            };
+            let records: Vec<Record> = (0..n).map(record).collect();
+            let told = |records: &[Record]| records.iter().map(|r| (r.pair(), r.case, r.gap)).collect::<Vec<_>>();
+            let mut expected = records.clone();
+            expected.sort_by_key(Record::pair);
+            let sorted = Gathered { records, ..Gathered::default() }.sorted();
+            assert!(told(&sorted.records) == told(&expected), "{n} {codes} {common}");
+        }
+    }
+
+    #[test]
     fn walks_of_parts_meet_every_edge_once() {
         let mut gathered = Gathered::default();
         let codes: Vec<u32> = (0..1000).map(|i| i * i % 37).collect();
