@@ -8,6 +8,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from attempts import attempt
@@ -176,6 +177,25 @@ def test_the_ends_of_time(unit: str) -> None:
             continue
         reference = events.mine(*names, backend="reference")
         assert all(native[name].to_pyarrow().equals(reference[name].to_pyarrow()) for name in names)
+
+
+def test_times_too_far_apart_are_refused_however_rows_are_grouped() -> None:
+    """The first and the last time of all: not those of a case, a batch, a partition or a thread."""
+    rows = 300_000  # in several batches and partitions
+    ends = np.arange(rows, dtype=np.int64)
+    ends[7], ends[-7] = -(2**62), 2**62
+    case = np.arange(rows) // 5
+    for lay in (case, np.random.default_rng(1).permutation(case)):
+        columns = {"case": lay, "activity": ["a"] * rows, "at": pa.array(ends, pa.timestamp("us", "UTC"))}
+        events = pycjm.scan(pa.table(columns), **ROLES)
+        for threads in (1, 2, 5):
+            for measures in (("overview",), ("dfg",), ("durations",)):
+                with pytest.raises(errors.InvalidData, match="too far apart"):
+                    events.mine(*measures, threads=threads)
+        with pytest.raises(errors.InvalidData, match="too far apart"):
+            events.mine("overview", state=True)
+        with pytest.raises(errors.InvalidData, match="too far apart"):
+            events.mine("overview", backend="reference")
 
 
 def test_start_and_end_of_different_units_and_zones() -> None:

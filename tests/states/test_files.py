@@ -176,6 +176,16 @@ def test_what_does_not_go_together_is_refused_by_name(state: Path, tmp_path: Pat
             assert str(other) in raised.value.message
 
 
+def test_times_too_far_apart_are_refused_as_in_one_log(tmp_path: Path) -> None:
+    for name, at in (("early", -(2**62)), ("late", 2**62)):
+        table = pa.table({"case": [name], "activity": ["a"], "at": pa.array([at], pa.timestamp("us"))})
+        events = pycjm.scan(table, case="case", activity="activity", timestamp="at")
+        events.mine("overview", state=tmp_path / name)
+    with pytest.raises(errors.InvalidData, match=r"late: timestamps from .* lie too far apart") as caught:
+        pycjm.merge([tmp_path / "early", tmp_path / "late"])
+    assert caught.value.details["path"] == str(tmp_path / "late")
+
+
 def test_what_no_state_can_tell_is_refused(state: Path) -> None:
     metric = pycjm.case_metric(name="length")(lambda activities, times: float(len(activities)))
     for asked in ("cases", metric):

@@ -70,7 +70,7 @@ impl<'a> Parts<'a> {
         even_out(&mut folds)?;
         for mut fold in folds {
             parts.accounts.push(fold.close_account(context)?);
-            parts.overview.merge(&fold.overview);
+            parts.overview.merge(&fold.overview)?;
             if let Some(state) = fold.activities.take() {
                 parts.activities.merge(state);
             }

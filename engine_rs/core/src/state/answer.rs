@@ -55,16 +55,9 @@ impl State {
         let label_order: Vec<u32> = (0..self.labels.len() as u32).collect();
         let mut tables = Vec::new();
         if plan.overview {
-            let (first, last) = facts.span.unwrap_or((i64::MAX, i64::MIN));
-            let counted = overview::State {
-                events: facts.events,
-                cases: facts.cases,
-                first,
-                last,
-                tied_pairs: facts.tied_pairs,
-                cases_with_ties: facts.cases_with_ties,
-                durations: Vec::new(),
-            };
+            let span = facts.span.unwrap_or((i64::MAX, i64::MIN));
+            let ties = (facts.tied_pairs, facts.cases_with_ties);
+            let counted = overview::State::known(facts.events, facts.cases, span, ties);
             let totals = Totals {
                 activities: self.labels.len() as u64,
                 variants: self.variants.len() as u64,

@@ -140,7 +140,7 @@ impl State {
         let (mut all_edges, mut all_variants, mut ids) = (BTreeMap::<_, Vec<Gaps>>::new(), Vec::new(), Vec::new());
         let mut held = Vec::new();
         for collector in collectors {
-            overview.merge(&collector.overview);
+            overview.merge(&collector.overview)?;
             for (&(source, target), gaps) in collector.table.pairs().iter().zip(collector.edges) {
                 all_edges.entry((codes[source as usize], codes[target as usize])).or_default().push(gaps);
             }

@@ -22,6 +22,7 @@ use crate::cases::layout::Layout;
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::spec::Negative;
+use crate::measure::overview;
 use crate::units::Unit;
 
 mod answer;
@@ -179,6 +180,7 @@ fn common(states: &[(String, State)]) -> Result<Facts> {
             (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
             (one, other) => one.or(other),
         };
+        all.span.map_or(Ok(()), overview::check_range).map_err(|error| of(name, &error))?;
         all.layout = match (all.events, facts.events) {
             (0, _) => facts.layout,
             (_, 0) => all.layout,

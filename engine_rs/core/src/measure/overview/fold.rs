@@ -22,6 +22,8 @@ pub struct State {
     pub cases_with_ties: u64,
     /// How long the cases take that were taken in last.
     pub durations: Vec<i64>,
+    /// The extremes of all times, be they starts or ends.
+    range: (i64, i64),
 }
 
 impl Default for State {
@@ -34,6 +36,7 @@ impl Default for State {
             tied_pairs: 0,
             cases_with_ties: 0,
             durations: Vec::new(),
+            range: (i64::MAX, i64::MIN),
         }
     }
 }
@@ -57,12 +60,8 @@ impl State {
             last.wrapping_sub(first)
         }));
         let (start_low, start_high) = batch.starts.map_or((low, high), |starts| range(&starts[from..to]));
-        let (first, last) = (low.min(start_low), high.max(start_high));
-        if to > from && last.checked_sub(first).is_none() {
-            let text =
-                format!("timestamps from {first} to {last} ticks lie too far apart for their unit; use a coarser one");
-            return Err(Error::data(text).with("column", "timestamp"));
-        }
+        self.range = (self.range.0.min(low).min(start_low), self.range.1.max(high).max(start_high));
+        check_range(self.range)?;
         if batch.starts.is_some() {
             batch.durations(&mut self.durations);
         }
@@ -103,14 +102,42 @@ impl State {
     }
 
     /// Adds what another thread has seen.
-    pub fn merge(&mut self, other: &State) {
+    ///
+    /// # Errors
+    /// INVALID_DATA where times lie further apart than their unit can count: whether they do must not depend on who has
+    /// seen which.
+    pub fn merge(&mut self, other: &State) -> Result<()> {
         self.events += other.events;
         self.cases += other.cases;
         self.first = self.first.min(other.first);
         self.last = self.last.max(other.last);
         self.tied_pairs += other.tied_pairs;
         self.cases_with_ties += other.cases_with_ties;
+        self.range = (self.range.0.min(other.range.0), self.range.1.max(other.range.1));
+        check_range(self.range)
     }
+
+    /// Counts that were kept of a log.
+    pub fn known(
+        events: u64,
+        cases: u64,
+        (first, last): (i64, i64),
+        (tied_pairs, cases_with_ties): (u64, u64),
+    ) -> State {
+        State { events, cases, first, last, tied_pairs, cases_with_ties, ..State::default() }
+    }
+}
+
+/// Refuses times of which the first and the last lie further apart than their unit can count.
+///
+/// # Errors
+/// INVALID_DATA.
+pub fn check_range((first, last): (i64, i64)) -> Result<()> {
+    if first > last || last.checked_sub(first).is_some() {
+        return Ok(());
+    }
+    let text = format!("timestamps from {first} to {last} ticks lie too far apart for their unit; use a coarser one");
+    Err(Error::data(text).with("column", "timestamp"))
 }
 
 fn range(values: &[i64]) -> (i64, i64) {

@@ -10,5 +10,5 @@
 mod fold;
 mod table;
 
-pub use fold::State;
+pub use fold::{State, check_range};
 pub use table::{Totals, table};
