@@ -13,7 +13,7 @@ pub mod grouped;
 pub mod layout;
 mod network;
 pub mod order;
-mod packed;
+pub mod packed;
 pub mod partition;
 pub mod partitions;
 pub mod split;

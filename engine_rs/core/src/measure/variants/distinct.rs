@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::turns::Turn;
 use crate::workers;
 
-/// How many times as many bytes a part takes while it is merged, and put in order, as it takes on disk.
+/// How many times as many bytes a part takes while it is merged, and put in order, as its rounds took without tables.
 const LOADED: u64 = 4;
 
 /// Which of the variants are wanted in the end.

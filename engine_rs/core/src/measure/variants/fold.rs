@@ -8,6 +8,7 @@ use super::codes::write_codes;
 use super::key::{KEY, SHORT};
 use super::sequences::{Sequences, hashed};
 use crate::cases::batch::CaseBatch;
+use crate::cases::packed::{pack, unpack};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::spill::{Block, Quota, Spill, SpillFile};
@@ -42,28 +43,25 @@ pub struct Followers {
 }
 
 impl Followers {
+    fn size_bytes(&self) -> usize {
+        self.numbers.len() * 4 + self.durations.len() * 8 + self.cases.len() * 4
+    }
+
     fn write(&self, bytes: &mut Vec<u8>) {
-        for n in [self.numbers.len(), self.cases.len()] {
+        for n in [self.numbers.len(), self.durations.len(), self.cases.len()] {
             bytes.extend_from_slice(&(n as u64).to_le_bytes());
         }
-        self.numbers.iter().for_each(|number| bytes.extend_from_slice(&number.to_le_bytes()));
-        self.cases.iter().for_each(|case| bytes.extend_from_slice(&case.to_le_bytes()));
-        self.durations.iter().for_each(|duration| bytes.extend_from_slice(&duration.to_le_bytes()));
+        pack([&self.numbers[..]].into_iter(), bytes);
+        pack([&self.durations[..]].into_iter(), bytes);
+        pack([&self.cases[..]].into_iter(), bytes);
     }
 
     fn read(bytes: &[u8]) -> Option<Followers> {
-        let (n, bytes) = bytes.split_first_chunk::<8>()?;
-        let (n_cases, bytes) = bytes.split_first_chunk::<8>()?;
-        let width = |n: &[u8; 8]| usize::try_from(u64::from_le_bytes(*n)).ok()?.checked_mul(4);
-        let (numbers, bytes) = bytes.split_at_checked(width(n)?)?;
-        let (cases, durations) = bytes.split_at_checked(width(n_cases)?)?;
-        let number = |bytes: &[u8]| u32::from_le_bytes(bytes.try_into().unwrap_or_default());
-        let duration = |bytes: &[u8]| i64::from_le_bytes(bytes.try_into().unwrap_or_default());
-        Some(Followers {
-            numbers: numbers.chunks_exact(4).map(number).collect(),
-            durations: durations.chunks_exact(8).map(duration).collect(),
-            cases: cases.chunks_exact(4).map(number).collect(),
-        })
+        let length = |at: usize| usize::try_from(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?)).ok();
+        let (numbers, at) = unpack(bytes, 24, length(0)?)?;
+        let (durations, at) = unpack(bytes, at, length(8)?)?;
+        let (cases, _) = unpack(bytes, at, length(16)?)?;
+        Some(Followers { numbers, durations, cases })
     }
 }
 
@@ -92,8 +90,7 @@ impl Part {
     }
 
     fn size_bytes(&self) -> usize {
-        let Followers { numbers, durations, cases } = &self.followers;
-        self.sequences.size_bytes() + numbers.len() * 4 + durations.len() * 8 + cases.len() * 4
+        self.sequences.size_bytes() + self.followers.size_bytes()
     }
 }
 
@@ -103,7 +100,14 @@ pub struct Aside<'a> {
     context: &'a Context,
     quota: Quota,
     file: Option<SpillFile<'a>>,
-    rounds: Vec<Vec<Block>>,
+    rounds: Vec<Vec<Put>>,
+}
+
+/// A part on disk, and how many bytes it took in memory, but for the table.
+#[derive(Clone, Copy)]
+struct Put {
+    block: Block,
+    bytes: u64,
 }
 
 impl<'a> Aside<'a> {
@@ -117,14 +121,14 @@ impl<'a> Aside<'a> {
         self.file.is_some()
     }
 
-    /// Bytes of part number `part`, round by round.
+    /// Bytes that part number `part` took in memory, but for its tables, round by round.
     pub fn bytes(&self, part: usize) -> impl Iterator<Item = u64> + '_ {
-        self.rounds.iter().map(move |blocks| blocks[part].bytes())
+        self.rounds.iter().map(move |puts| puts[part].bytes)
     }
 
     /// What was put aside of part number `part`, round by round: each is read when it is asked for, or fails with IO.
     pub fn load(&self, part: usize) -> impl Iterator<Item = Result<Part>> + '_ {
-        let of_file = move |file| self.rounds.iter().map(move |blocks| (file, blocks[part]));
+        let of_file = move |file| self.rounds.iter().map(move |puts| (file, puts[part].block));
         self.file.iter().flat_map(of_file).map(|(file, block)| {
             self.context.check_cancelled()?;
             let bytes = file.read(block)?;
@@ -175,7 +179,7 @@ impl<'a> State<'a> {
     /// IO.
     pub fn put_aside(&mut self) -> Result<()> {
         let Some(aside) = &mut self.aside else { return Ok(()) };
-        let mut blocks = Vec::with_capacity(PARTS);
+        let mut puts = Vec::with_capacity(PARTS);
         let mut bytes = Vec::new();
         if aside.file.is_none() {
             aside.file = Some(aside.spill.file()?);
@@ -187,10 +191,11 @@ impl<'a> State<'a> {
             part.count(self.keep);
             part.sequences.write(&mut bytes);
             part.followers.write(&mut bytes);
-            blocks.push(file.write(&bytes)?);
+            let counted = part.sequences.counted_size_bytes() + part.followers.size_bytes();
+            puts.push(Put { block: file.write(&bytes)?, bytes: counted as u64 });
             *part = Part::default();
         }
-        aside.rounds.push(blocks);
+        aside.rounds.push(puts);
         Ok(())
     }
 

@@ -33,16 +33,6 @@ impl Key {
         Key((place | u128::from(LONG) << (8 * SHORT as u32)).to_le_bytes())
     }
 
-    /// Any bytes, if they are a key and what it stands for is among the first `bytes`.
-    pub fn checked(key: [u8; KEY], bytes: usize) -> Option<Key> {
-        let key = Key(key);
-        let is_valid = match key.place() {
-            Some(place) => place.end <= bytes,
-            None => key == Key::short(key.0, usize::from(key.0[SHORT]).min(SHORT)),
-        };
-        is_valid.then_some(key)
-    }
-
     /// The hash of a short sequence.
     #[inline]
     pub fn hash(self) -> u64 {
@@ -65,11 +55,6 @@ impl Key {
             Some(place) => &bytes[place],
             None => &self.0[..usize::from(self.0[SHORT])],
         }
-    }
-
-    /// The key as it is written.
-    pub fn bytes(self) -> [u8; KEY] {
-        self.0
     }
 }
 
@@ -95,25 +80,17 @@ mod tests {
             let key = key(&a);
             prop_assert_eq!(key.get(&[]), &a[..]);
             prop_assert_eq!(key.place(), None);
-            prop_assert_eq!(Key::checked(key.bytes(), 0), Some(key));
         }
 
         #[test]
         fn long_keys_tell_where_a_sequence_lies(offset: u32, length: u32) {
             let (key, end) = (Key::long(offset, length), offset as usize + length as usize);
             prop_assert_eq!(key.place(), Some(offset as usize..end));
-            prop_assert_eq!(Key::checked(key.bytes(), end), Some(key));
-            prop_assert!(end == 0 || Key::checked(key.bytes(), end - 1).is_none());
         }
     }
 
     #[test]
-    fn what_is_no_key_is_told() {
+    fn a_long_sequence_is_what_lies_in_its_place() {
         assert_eq!(Key::long(2, 3).get(b"abcdef"), b"cde");
-        let mut bytes = Key::short([1; KEY], 4).bytes();
-        bytes[9] = 1;
-        assert_eq!(Key::checked(bytes, 100), None);
-        bytes[SHORT] = 77;
-        assert_eq!(Key::checked(bytes, 100), None);
     }
 }

@@ -6,6 +6,7 @@
 use std::hint::black_box;
 
 use super::key::{KEY, Key, SHORT};
+use crate::cases::packed::{pack, unpack};
 use crate::error::{Error, Result};
 use crate::hash;
 
@@ -169,36 +170,38 @@ impl Sequences {
 
     /// Appends all that is counted, to be read by [`Sequences::read`].
     pub fn write(&self, bytes: &mut Vec<u8>) {
+        let sequences = || self.entries.iter().map(|entry| entry.key.get(&self.bytes));
+        let lengths: Vec<u32> = sequences().map(|sequence| sequence.len() as u32).collect();
+        let cases: Vec<u64> = self.all_cases().collect();
         bytes.extend_from_slice(&(self.len() as u64).to_le_bytes());
-        bytes.extend_from_slice(&(self.counted_bytes as u64).to_le_bytes());
-        for Entry { key, cases } in &self.entries {
-            bytes.extend_from_slice(&key.bytes());
-            bytes.extend_from_slice(&cases.to_le_bytes());
-        }
-        self.hashes.iter().for_each(|hash| bytes.extend_from_slice(&hash.to_le_bytes()));
-        bytes.extend_from_slice(&self.bytes[..self.counted_bytes]);
+        pack([&lengths[..]].into_iter(), bytes);
+        pack([&cases[..]].into_iter(), bytes);
+        sequences().for_each(|sequence| bytes.extend_from_slice(sequence));
+        // Behind every one of them lie as many bytes as a key has.
+        bytes.extend_from_slice(&[0; KEY]);
     }
 
     /// Reads what [`Sequences::write`] wrote, and returns what follows it; none where it was something else.
     pub fn read(bytes: &[u8]) -> Option<(Sequences, &[u8])> {
-        let (n, bytes) = bytes.split_first_chunk::<8>()?;
-        let (length, bytes) = bytes.split_first_chunk::<8>()?;
-        let (n, length) = (usize::try_from(u64::from_le_bytes(*n)).ok()?, u64::from_le_bytes(*length));
-        let (entries, bytes) = bytes.split_at_checked(n.checked_mul(KEY + 8)?)?;
-        let (hashes, bytes) = bytes.split_at_checked(n.checked_mul(4)?)?;
-        let (long, rest) = bytes.split_at_checked(usize::try_from(length).ok()?)?;
-        let entry = |entry: &[u8]| {
-            let (key, cases) = entry.split_first_chunk()?;
-            Some(Entry { key: Key::checked(*key, long.len())?, cases: u64::from_le_bytes(cases.try_into().ok()?) })
-        };
-        let hash = |hash: &[u8]| Some(u32::from_le_bytes(hash.try_into().ok()?));
-        let mut sequences = Sequences {
-            entries: entries.chunks_exact(KEY + 8).map(entry).collect::<Option<_>>()?,
-            hashes: hashes.chunks_exact(4).map(hash).collect::<Option<_>>()?,
-            bytes: long.to_vec(),
-            counted_bytes: long.len(),
-            ..Sequences::default()
-        };
+        let n = usize::try_from(u64::from_le_bytes(*bytes.first_chunk()?)).ok()?;
+        let (lengths, at) = unpack::<u32>(bytes, 8, n)?;
+        let (cases, at) = unpack::<u64>(bytes, at, n)?;
+        let all = lengths.iter().try_fold(0usize, |all, &length| all.checked_add(length as usize))?;
+        let (written, rest) = bytes.get(at..)?.split_at_checked(all.checked_add(KEY)?)?;
+        let mut sequences =
+            Sequences { entries: Vec::with_capacity(n), hashes: Vec::with_capacity(n), ..Sequences::default() };
+        let mut from = 0;
+        for (length, cases) in lengths.into_iter().map(|length| length as usize).zip(cases) {
+            let (short, hash) = hashed(written, from, from + length);
+            let long = (length > SHORT).then(|| Key::long(sequences.bytes.len() as u32, length as u32));
+            if long.is_some() {
+                sequences.bytes.extend_from_slice(&written[from..from + length]);
+            }
+            sequences.entries.push(Entry { key: long.unwrap_or(short), cases });
+            sequences.hashes.push(hash as u32);
+            from += length;
+        }
+        sequences.counted_bytes = sequences.bytes.len();
         sequences.reserve(0);
         Some((sequences, rest))
     }
@@ -236,12 +239,17 @@ impl Sequences {
         }
     }
 
+    /// Bytes of what is counted, without the table.
+    pub fn counted_size_bytes(&self) -> usize {
+        self.len() * (size_of::<Entry>() + 4) + self.counted_bytes
+    }
+
     /// Bytes held.
     pub fn size_bytes(&self) -> usize {
-        let of_entries = self.len() * (size_of::<Entry>() + 4);
         // Once it was full, it stays as large.
         let uncounted = if self.entries.is_empty() { self.uncounted.len() } else { self.uncounted.capacity() };
-        self.bytes.len() + of_entries + self.slots.len() * 4 + uncounted * KEY
+        let long = self.bytes.len() - self.counted_bytes;
+        self.counted_size_bytes() + long + self.slots.len() * 4 + uncounted * KEY
     }
 
     /// Gives back space that is not used.
@@ -384,7 +392,8 @@ mod tests {
         let mut parts = [Appended::default(), Appended::default()];
         for i in 0..3000usize {
             let bytes = &long[..i * 7 % 200];
-            parts[i % 2].push(hash::of_bytes(bytes), bytes);
+            let padded = [bytes, &[0; KEY]].concat();
+            parts[i % 2].push(hashed(&padded, 0, bytes.len()).1, bytes);
             if i % 311 < 2 {
                 parts[i % 2].count();
             }
