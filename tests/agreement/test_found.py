@@ -111,3 +111,29 @@ def test_a_second_look_keeps_the_memory_limit() -> None:
     assert result["dfg"].to_pyarrow()["p50_s"][0].as_py() == pytest.approx(np.percentile(gaps, 50) / 1e6, rel=1e-13)
     assert result.info["looks"] == 2
     assert result.info["peak_reserved_bytes"] > 8 * 10**6
+
+
+@pytest.mark.parametrize("threads", THREADS)
+@pytest.mark.parametrize("negative", [None, "keep", "zero"])
+def test_a_second_look_at_a_few_of_very_many_edges(threads: int, negative: str | None) -> None:
+    """Gaps that came once edges were very many were not told to the sieves of that look: "the log has changed"."""
+    n, activities = 150_000, 120
+    generator = np.random.default_rng(1)
+    codes = np.where(generator.random(n) < 0.5, generator.integers(0, 3, n), generator.integers(0, activities, n))
+    # Short gaps first, long ones later.
+    times = np.cumsum(np.where(np.arange(n) < n // 2, generator.integers(0, 1000, n), generator.integers(0, 10**9, n)))
+    columns: dict[str, Any] = {
+        "case": np.arange(n) // 30,
+        "activity": pa.array([f"a{i}" for i in range(activities)]).take(pa.array(codes)),
+        "at": pa.array(times, pa.timestamp("us")),
+    }
+    options: dict[str, Any] = {}
+    if negative is not None:
+        columns["start"] = pa.array(times - generator.integers(0, 800, n), pa.timestamp("us"))
+        options = {"start_timestamp": "start", "negative": negative}
+    events = pycjm.scan(pa.table(columns), **ROLES, **options)
+    result = events.mine("dfg", percentiles=[50, 99], threads=threads)
+    assert result.info["looks"] == 2
+    assert len(result["dfg"]) > 8192
+    expected = events.mine("dfg", percentiles=[50, 99], backend="reference")["dfg"].to_pyarrow()
+    assert result["dfg"].to_pyarrow().equals(expected)

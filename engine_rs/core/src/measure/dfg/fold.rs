@@ -150,6 +150,10 @@ impl State {
     /// CANCELLED.
     pub fn known(mut self, context: &Context) -> Result<Known> {
         self.empty_bins();
+        if self.second {
+            // Only the sieves of the edges know which of the gaps are looked for.
+            self.take_gathered();
+        }
         let mut order: Vec<_> = self.table.pairs().iter().copied().zip(0u32..).collect();
         sorting::sort_by(&mut order, Ord::cmp, || context.check_cancelled())?;
         Ok(Known { order, edges: self.edges, negatives: self.negatives, gaps: self.gathered.sorted() })
