@@ -15,6 +15,7 @@ import os
 import platform
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -56,24 +57,27 @@ TOLD = (
 @click.option("--timeout", type=float, default=3600, show_default=True, help="Seconds of a run.")
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of the logs.")
 @click.option("--folder", type=click.Path(), help="Where logs and spilled rows lie.  [default: the system's]")
+@click.option("--spill-dir", type=click.Path(), help="Where spilled rows lie.  [default: a folder in --folder]")
 @click.option("--keep", is_flag=True, help="Keep the logs in --folder, for another time.")
 @click.option("--output", "-o", type=click.Path(), help="The report.  [default: in benchmarks/results]")
-def main(folder: str | None, keep: bool, output: str | None, **given: Any) -> None:
+def main(folder: str | None, spill_dir: str | None, keep: bool, output: str | None, **given: Any) -> None:
     """Parses the command line."""
     if keep and folder is None:
         raise click.UsageError("--keep needs --folder.")
     settings = given | {"engines": [name for name in given["engines"] or PEERS if name != "none"]}
     settings["layouts"] = list(given["layouts"])
+    settings["spill_on"] = _file_system(spill_dir or folder or tempfile.gettempdir())
     for name in settings["engines"]:
         if name not in ENGINES:
             raise click.UsageError(f"{name!r} is none of {', '.join(ENGINES)}.")
     target = output or RESULTS / f"{datetime.now(UTC):%Y-%m-%d}-billion-{settings['events']}-{settings['memory']}.json"
     export.check_file(target)
-    with private_folder(folder) as private:
+    with private_folder(folder) as private, private_folder(spill_dir or private) as spill:
         report = _head(settings)
         for layout in settings["layouts"]:
             click.echo(f"{layout}: ", err=True)
-            for result in _measured(layout, settings, Path(private), Path(folder) if keep else Path(private)):
+            folders = Path(private), Path(folder) if keep else Path(private), Path(spill)
+            for result in _measured(layout, settings, *folders):
                 report["results"].append(result)
                 click.echo(f"  {_line(result)}", err=True)
             # What took hours is not lost with what comes after it.
@@ -108,10 +112,22 @@ def _left(memory: int) -> int:
     return max(memory // 4, int(0.9 * (memory - BARE_BYTES)))
 
 
-def _measured(layout: str, settings: dict[str, Any], private: Path, logs: Path) -> Iterator[dict[str, Any]]:
+def _file_system(folder: str) -> str:
+    """What kind of file system a folder is on: "tmpfs" is memory."""
+    try:
+        lines = Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return "unknown"
+    kinds = {line.split()[1]: line.split()[2] for line in lines}
+    path = Path(folder).resolve()
+    return next((kinds[str(at)] for at in (path, *path.parents) if str(at) in kinds), "unknown")
+
+
+def _measured(
+    layout: str, settings: dict[str, Any], private: Path, logs: Path, spill: Path
+) -> Iterator[dict[str, Any]]:
     """One result for the writing of the log, and one for each that reads it."""
-    log, warm, spill = logs / f"{_name(layout, settings)}.parquet", private / "warm.parquet", private / "spill"
-    spill.mkdir(exist_ok=True)
+    log, warm = logs / f"{_name(layout, settings)}.parquet", private / "warm.parquet"
     made = {"layout": layout, "engine": "pycjm synth"}
     if log.exists():
         yield made | {"status": "ok", "reason": "kept from another time", "bytes": log.stat().st_size}

@@ -7,7 +7,7 @@ use std::time::Instant;
 use arrow_array::{RecordBatchIterator, RecordBatchReader};
 use serde_json::json;
 
-use crate::cases::aside::{Aside, AsideWriter, bytes_of};
+use crate::cases::aside::{Aside, AsideWriter, Packer, bytes_of};
 use crate::cases::assembler::Assembler;
 use crate::cases::batch::Fold;
 use crate::cases::grouped::{Edges, Grouper, stitch};
@@ -338,6 +338,7 @@ impl Run<'_> {
             Ok(Splitter::new(partitioner, memory_is_short, self.context))
         };
         let mut splitters = self.read(Phase::Partitioning, &self.nulls, splitter)?;
+        splitters.iter_mut().try_for_each(Splitter::finish)?;
         let memory = self.context.memory();
         let held = |partition| {
             splitters.iter().map(|splitter| bytes_of(partition, &splitter.chunks, &splitter.asides)).sum::<u64>()
@@ -498,6 +499,10 @@ impl Run<'_> {
                 let mut encoder = Encoder::new(&self.labels, &roles.types, self.numbering.get())?;
                 let mut normaliser = Normaliser::new(roles, self.log.spec(), nulls);
                 while !errors.is_set() {
+                    if phase == Phase::Partitioning && self.context.spill().is_some_and(|spill| spill.used_bytes() > 0)
+                    {
+                        queue.make_way();
+                    }
                     let task = match queue.next() {
                         Ok(Some(task)) => task,
                         Ok(None) => break,
@@ -603,8 +608,11 @@ struct Splitter<'a> {
     quota_bytes: u64,
     /// Whether rows are likely to go to disk.
     memory_is_short: bool,
+    /// Of what is held, and of space to be used again.
     account: Account<'a>,
+    held_bytes: u64,
     asides: Vec<Aside<'a>>,
+    packer: Packer,
     /// To the disk, once it is needed.
     writer: Option<AsideWriter<'a>>,
     summaries: Vec<Summary>,
@@ -617,6 +625,9 @@ const TEXT_BYTES: u64 = 1024;
 /// Chunks that have as few rows of a partition as that are brought together in memory, once all have so many of one.
 const FEW_ROWS: usize = 64;
 const ROWS_TOGETHER: usize = 512;
+
+/// How often rows are there once more while they are packed: brought together, and packed.
+const PACKING_COPIES: u64 = 2;
 
 /// The part of the memory limit that is left to the measures where all rows are held.
 const GROWTH_SHARE: u64 = 8;
@@ -634,7 +645,9 @@ impl<'a> Splitter<'a> {
             held_rows: 0,
             quota_bytes: context.quota_bytes(CHUNKS_SHARE).unwrap_or(u64::MAX),
             account: Account::new(context, Step::Partitions),
+            held_bytes: 0,
             asides: Vec::new(),
+            packer: Packer::default(),
             writer: None,
             summaries: Vec::new(),
         }
@@ -650,28 +663,55 @@ impl<'a> Splitter<'a> {
         if !self.chunks.is_empty() || !self.asides.is_empty() {
             self.chunks.sort_by_key(|chunk| chunk.first_order);
             writer.write_all(&self.asides, &self.chunks, self.partitioner.partitions())?;
-            (self.asides, self.chunks, self.held_rows) = (Vec::new(), Vec::new(), 0);
+            self.held_bytes = writer.size_bytes() as u64;
+            self.asides.drain(..).for_each(|aside| self.packer.recycle(aside));
+            self.recycle_chunks();
         }
-        self.account.set(writer.size_bytes() as u64)
+        self.make_room(0)
+    }
+
+    fn recycle_chunks(&mut self) {
+        self.partitioner.recycle(self.chunks.drain(..));
+        self.held_rows = 0;
+    }
+
+    /// Takes the memory for what is held and for `bytes` more; space that is not used gives way to them.
+    fn make_room(&mut self, bytes: u64) -> Result<()> {
+        let wanted = self.held_bytes + bytes;
+        let spare = loop {
+            let spare = (self.packer.size_bytes() + self.partitioner.size_bytes()) as u64;
+            let fits = wanted.saturating_add(spare) <= self.quota_bytes;
+            if fits || !(self.packer.shrink() || self.partitioner.shrink()) {
+                break spare;
+            }
+        };
+        self.account.set(wanted + spare)
+    }
+
+    /// Gives back all space that is not used.
+    fn finish(&mut self) -> Result<()> {
+        (self.packer, self.quota_bytes) = (Packer::default(), 0);
+        self.make_room(0)
     }
 
     /// Brings the chunks together by partition, if there is room for both for a moment.
     fn bring_together(&mut self) -> Result<()> {
-        let held = self.chunks.iter().map(|chunk| chunk.size_bytes() as u64).sum::<u64>();
-        if self.account.bytes() + held > self.quota_bytes {
+        let of_chunks = self.chunks.iter().map(|chunk| chunk.size_bytes() as u64).sum::<u64>();
+        let copies = if self.memory_is_short { PACKING_COPIES } else { 1 };
+        if self.held_bytes + of_chunks * copies > self.quota_bytes {
             return self.put_aside();
         }
-        self.account.set(self.account.bytes() + held)?;
+        self.make_room((of_chunks * copies).saturating_sub(self.packer.size_bytes() as u64))?;
         self.chunks.sort_by_key(|chunk| chunk.first_order);
         let partitions = self.partitioner.partitions();
         let aside = match self.memory_is_short {
-            true => Aside::packed(&self.chunks, partitions, self.context)?,
+            true => self.packer.pack(&self.chunks, partitions, self.context)?,
             false => Aside::plain(&self.chunks, partitions, self.context)?,
         };
-        (self.chunks, self.held_rows) = (Vec::new(), 0);
-        self.account.set(self.account.bytes() - 2 * held + aside.size_bytes() as u64)?;
+        self.recycle_chunks();
+        self.held_bytes = self.held_bytes - of_chunks + aside.size_bytes() as u64;
         self.asides.push(aside);
-        Ok(())
+        self.make_room(0)
     }
 }
 
@@ -689,10 +729,11 @@ impl Sink for Splitter<'_> {
         }
         let chunk = self.partitioner.split(batch);
         let bytes = chunk.size_bytes() as u64;
-        if self.account.bytes() + bytes > self.quota_bytes {
+        if self.held_bytes + bytes > self.quota_bytes {
             self.put_aside()?;
         }
-        self.account.set(self.account.bytes() + bytes)?;
+        self.make_room(bytes)?;
+        self.held_bytes += bytes;
         self.chunks.push(chunk);
         self.held_rows += batch.keys.len();
         let partitions = self.partitioner.partitions();

@@ -20,13 +20,14 @@ use crate::spill::{Block, Spill, SpillFile};
 pub enum Aside<'a> {
     /// In one file, in rounds of all partitions.
     Disk(SpillFile<'a>, Vec<Round>),
-    /// One frame of each partition; empty where it has no rows.
-    Packed(Vec<Frame>),
+    /// One frame of each partition, in memory.
+    Packed(Frames),
     /// Rows as they are.
     Plain(Box<Together>),
 }
 
 /// Rows of many chunks in memory, partition after partition.
+#[derive(Default)]
 pub struct Together {
     rows: Loaded,
     /// The first stretch and the first row of each partition, and the ends of the last one's.
@@ -48,10 +49,27 @@ pub struct Put {
     loaded_bytes: u64,
 }
 
+/// A frame of each partition, one after the other; empty where it has no rows.
+pub struct Frames {
+    bytes: Vec<u8>,
+    /// Where each one ends, and how many bytes it takes once it is loaded.
+    ends: Vec<(usize, u64)>,
+}
+
 /// A frame in memory, and how many bytes it takes once it is loaded.
-pub struct Frame {
-    bytes: Box<[u8]>,
+#[derive(Clone, Copy)]
+pub struct Frame<'s> {
+    bytes: &'s [u8],
     loaded_bytes: u64,
+}
+
+/// Packs the rows of chunks in memory; used again and again by one thread, with its space.
+#[derive(Default)]
+pub struct Packer {
+    rows: Together,
+    repeats: Repeats,
+    /// Space of frames that were written to disk.
+    spare: Vec<Vec<u8>>,
 }
 
 /// Rows of a partition, wherever they are.
@@ -59,10 +77,11 @@ pub enum Stored<'s> {
     /// On disk.
     Disk(&'s SpillFile<'s>, Put),
     /// In memory.
-    Memory(&'s Frame),
+    Memory(Frame<'s>),
 }
 
 /// The rows of some stretches, such as those of one frame, read back.
+#[derive(Default)]
 pub struct Loaded {
     /// Where each stretch begins in the input, and how many rows it has.
     stretches: Vec<(u64, usize)>,
@@ -78,6 +97,12 @@ pub struct Loaded {
 enum LoadedCodes {
     Narrow(Vec<u8>),
     Wide(Vec<u32>),
+}
+
+impl Default for LoadedCodes {
+    fn default() -> LoadedCodes {
+        LoadedCodes::Narrow(Vec::new())
+    }
 }
 
 /// Numbers at the head of a frame: stretches, rows, what columns there are, bytes of ids and of ties.
@@ -98,25 +123,10 @@ impl<'a> Aside<'a> {
     /// # Errors
     /// CANCELLED.
     pub fn plain(chunks: &[Chunk], partitions: usize, context: &Context) -> Result<Aside<'a>> {
-        Ok(Aside::Plain(Box::new(Together::new(chunks, partitions, context)?)))
-    }
-
-    /// Brings `chunks`, which come in input order, together in memory, packed.
-    ///
-    /// # Errors
-    /// CANCELLED.
-    pub fn packed(chunks: &[Chunk], partitions: usize, context: &Context) -> Result<Aside<'a>> {
-        let mut frames = Vec::with_capacity(partitions);
-        let (mut together, mut bytes, mut repeats) = (Vec::new(), Vec::new(), Repeats::default());
-        for partition in 0..partitions {
-            context.check_cancelled()?;
-            together.clear();
-            together.extend(pieces(chunks, partition));
-            bytes.clear();
-            encode(&together, &mut repeats, &mut bytes);
-            frames.push(Frame { bytes: bytes.as_slice().into(), loaded_bytes: loaded_bytes(&together) });
-        }
-        Ok(Aside::Packed(frames))
+        let mut together = Box::<Together>::default();
+        together.fill(chunks, partitions, context)?;
+        together.rows.stretches.shrink_to_fit();
+        Ok(Aside::Plain(together))
     }
 
     /// Those rows of `partition` that are in memory as they are, in input order.
@@ -139,9 +149,7 @@ impl<'a> Aside<'a> {
             Aside::Disk(file, rounds) => {
                 rounds.iter().flat_map(|round| round.of(partition)).map(|&put| Stored::Disk(file, put)).collect()
             }
-            Aside::Packed(frames) => {
-                frames.get(partition).filter(|frame| !frame.bytes.is_empty()).map(Stored::Memory).into_iter().collect()
-            }
+            Aside::Packed(frames) => frames.of(partition).map(Stored::Memory).into_iter().collect(),
             Aside::Plain(_) => Vec::new(),
         }
     }
@@ -150,9 +158,66 @@ impl<'a> Aside<'a> {
     pub fn size_bytes(&self) -> usize {
         match self {
             Aside::Disk(_, rounds) => rounds.iter().map(Round::size_bytes).sum(),
-            Aside::Packed(frames) => frames.iter().map(|frame| size_of::<Frame>() + frame.bytes.len()).sum(),
-            Aside::Plain(together) => together.rows.size_bytes() + together.firsts.len() * size_of::<(usize, usize)>(),
+            Aside::Packed(frames) => frames.bytes.capacity() + frames.ends.len() * size_of::<(usize, u64)>(),
+            Aside::Plain(together) => together.size_bytes(),
         }
+    }
+}
+
+impl Frames {
+    /// That of `partition`, if it has rows.
+    fn of(&self, partition: usize) -> Option<Frame<'_>> {
+        let from = partition.checked_sub(1).map_or(0, |before| self.ends[before].0);
+        let (end, loaded_bytes) = self.ends[partition];
+        (from < end).then(|| Frame { bytes: &self.bytes[from..end], loaded_bytes })
+    }
+}
+
+impl Packer {
+    /// Brings `chunks`, which come in input order, together in memory, packed.
+    ///
+    /// # Errors
+    /// CANCELLED.
+    pub fn pack<'a>(&mut self, chunks: &[Chunk], partitions: usize, context: &Context) -> Result<Aside<'a>> {
+        // As they are first: then there are few stretches, and long ones.
+        self.rows.fill(chunks, partitions, context)?;
+        let mut bytes = self.spare.pop().unwrap_or_default();
+        bytes.clear();
+        let space = bytes.capacity();
+        bytes.reserve_exact(self.rows.rows.size_bytes());
+        let (mut ends, mut pieces) = (Vec::with_capacity(partitions), Vec::new());
+        for partition in 0..partitions {
+            context.check_cancelled()?;
+            pieces.clear();
+            pieces.extend(self.rows.pieces(partition));
+            encode(&pieces, &mut self.repeats, &mut bytes);
+            ends.push((bytes.len(), loaded_bytes(&pieces)));
+        }
+        if bytes.capacity() > space {
+            bytes.shrink_to_fit();
+        }
+        Ok(Aside::Packed(Frames { bytes, ends }))
+    }
+
+    /// Takes back the space of what was packed.
+    pub fn recycle(&mut self, aside: Aside<'_>) {
+        if let Aside::Packed(frames) = aside {
+            self.spare.push(frames.bytes);
+        }
+    }
+
+    /// Bytes of space.
+    pub fn size_bytes(&self) -> usize {
+        self.rows.size_bytes() + self.spare.iter().map(Vec::capacity).sum::<usize>()
+    }
+
+    /// Gives some of the space back; returns whether there was any.
+    pub fn shrink(&mut self) -> bool {
+        let is_used = self.size_bytes() > 0;
+        if self.spare.pop().is_none() {
+            self.rows = Together::default();
+        }
+        is_used
     }
 }
 
@@ -161,14 +226,18 @@ impl<'a> Aside<'a> {
 const AT_ONCE: usize = 32;
 
 impl Together {
-    fn new(chunks: &[Chunk], partitions: usize, context: &Context) -> Result<Together> {
+    /// Takes in the rows of `chunks`, which come in input order, in place of what is held.
+    fn fill(&mut self, chunks: &[Chunk], partitions: usize, context: &Context) -> Result<()> {
         let keeps_rows = chunks.iter().any(Chunk::keeps_rows);
         // Nothing comes between chunks that follow each other in the input: what they have of a partition is one stretch,
         // unless each row tells its place in its chunk.
         let pairs = chunks.iter().zip(chunks.iter().skip(1));
         let follows = pairs.map(|(one, next)| !keeps_rows && one.first_order + one.rows() as u64 == next.first_order);
         let follows: Vec<bool> = std::iter::once(false).chain(follows).collect();
-        let (mut stretches, mut firsts, mut row) = (Vec::new(), Vec::with_capacity(partitions + 1), 0);
+        let Together { rows, firsts } = self;
+        let (stretches, mut row) = (&mut rows.stretches, 0);
+        stretches.clear();
+        firsts.clear();
         for partition in 0..partitions {
             context.check_cancelled()?;
             firsts.push((stretches.len(), row));
@@ -186,29 +255,40 @@ impl Together {
             }
         }
         firsts.push((stretches.len(), row));
-        stretches.shrink_to_fit();
         let is_wide = chunks.iter().any(|chunk| matches!(chunk.codes(), Codes::Wide(_)));
-        let all = Gatherer { chunks, firsts: &firsts, context };
-        let rows = Loaded {
-            keys: all.column(Chunk::keys)?,
-            times: all.column(Chunk::times)?,
-            starts: all.column(Chunk::starts)?,
-            codes: match is_wide {
-                true => LoadedCodes::Wide(all.column_with(|chunk, range, to| match chunk.codes() {
+        let all = Gatherer { chunks, firsts, context };
+        all.column(Chunk::keys, &mut rows.keys)?;
+        all.column(Chunk::times, &mut rows.times)?;
+        all.column(Chunk::starts, &mut rows.starts)?;
+        match (is_wide, &mut rows.codes) {
+            (true, codes) => {
+                let mut wide = Vec::new();
+                all.column_with(&mut wide, |chunk, range, to| match chunk.codes() {
                     Codes::Narrow(codes) => to.iter_mut().zip(&codes[range]).for_each(|(to, &code)| *to = code.into()),
                     Codes::Wide(codes) => to.copy_from_slice(&codes[range]),
-                })?),
-                false => LoadedCodes::Narrow(all.column(|chunk| match chunk.codes() {
-                    Codes::Narrow(codes) => codes,
-                    Codes::Wide(_) => &[],
-                })?),
-            },
-            rows: if keeps_rows { Some(all.column(Chunk::places)?) } else { None },
-            ids: all.strings(|piece| piece.ids)?,
-            ties: all.strings(|piece| piece.ties)?,
-            stretches,
-        };
-        Ok(Together { rows, firsts })
+                })?;
+                *codes = LoadedCodes::Wide(wide);
+            }
+            (false, codes) => {
+                let mut narrow = match std::mem::take(codes) {
+                    LoadedCodes::Narrow(codes) => codes,
+                    LoadedCodes::Wide(_) => Vec::new(),
+                };
+                all.column(Chunk::narrow_codes, &mut narrow)?;
+                *codes = LoadedCodes::Narrow(narrow);
+            }
+        }
+        rows.rows = keeps_rows.then(Vec::new);
+        if let Some(places) = &mut rows.rows {
+            all.column(Chunk::places, places)?;
+        }
+        rows.ids = all.strings(|piece| piece.ids)?;
+        rows.ties = all.strings(|piece| piece.ties)?;
+        Ok(())
+    }
+
+    fn size_bytes(&self) -> usize {
+        self.rows.size_bytes() + self.firsts.len() * size_of::<(usize, usize)>()
     }
 
     fn pieces(&self, partition: usize) -> impl Iterator<Item = Piece<'_>> {
@@ -225,18 +305,25 @@ struct Gatherer<'a> {
 }
 
 impl<'a> Gatherer<'a> {
-    /// A column; none where no chunk has it.
-    fn column<T: Copy + Default + 'a>(&self, of: impl Fn(&'a Chunk) -> &'a [T]) -> Result<Vec<T>> {
+    /// A column, in place of what `column` holds; empty where no chunk has it.
+    fn column<T: Copy + Default + 'a>(&self, of: impl Fn(&'a Chunk) -> &'a [T], column: &mut Vec<T>) -> Result<()> {
         if self.chunks.iter().all(|chunk| of(chunk).is_empty()) {
-            return Ok(Vec::new());
+            column.clear();
+            return Ok(());
         }
-        self.column_with(|chunk, range, to| to.copy_from_slice(&of(chunk)[range]))
+        self.column_with(column, |chunk, range, to| to.copy_from_slice(&of(chunk)[range]))
     }
 
-    /// A column of which `copy` copies some rows of a chunk.
-    fn column_with<T: Copy + Default>(&self, copy: impl Fn(&'a Chunk, Range<usize>, &mut [T])) -> Result<Vec<T>> {
+    /// A column of which `copy` copies some rows of a chunk, in place of what `column` holds.
+    fn column_with<T: Copy + Default>(
+        &self,
+        column: &mut Vec<T>,
+        copy: impl Fn(&'a Chunk, Range<usize>, &mut [T]),
+    ) -> Result<()> {
         let partitions = self.firsts.len() - 1;
-        let mut column = vec![T::default(); self.firsts[partitions].1];
+        let rows = self.firsts[partitions].1;
+        column.reserve_exact(rows.saturating_sub(column.len()));
+        column.resize(rows, T::default());
         for from in (0..partitions).step_by(AT_ONCE) {
             self.context.check_cancelled()?;
             let some = from..(from + AT_ONCE).min(partitions);
@@ -251,7 +338,7 @@ impl<'a> Gatherer<'a> {
                 }
             }
         }
-        Ok(column)
+        Ok(())
     }
 
     /// A column of strings; none where no chunk has it.
@@ -305,7 +392,7 @@ impl Stored<'_> {
     pub fn load(&self, space: &mut Vec<u8>, loaded: &mut Vec<Loaded>) -> Result<()> {
         let mut rest = match self {
             Stored::Disk(file, put) => file.read_into(put.block, space)?,
-            Stored::Memory(frame) => &frame.bytes,
+            Stored::Memory(frame) => frame.bytes,
         };
         while !rest.is_empty() {
             let (frame, length) = decode(rest)
@@ -376,7 +463,7 @@ impl<'a> AsideWriter<'a> {
         for partition in 0..partitions {
             for aside in asides {
                 match aside {
-                    Aside::Packed(frames) => self.add_frame(&frames[partition])?,
+                    Aside::Packed(frames) => frames.of(partition).map_or(Ok(()), |frame| self.add_frame(frame))?,
                     Aside::Plain(together) => self.add_rows(together.pieces(partition))?,
                     Aside::Disk(..) => {}
                 }
@@ -406,14 +493,14 @@ impl<'a> AsideWriter<'a> {
     }
 
     /// Adds rows to this partition, as they are where a block has room for them.
-    fn add_frame(&mut self, frame: &Frame) -> Result<()> {
+    fn add_frame(&mut self, frame: Frame<'_>) -> Result<()> {
         if frame.bytes.len() > self.block_bytes {
             let mut loaded = Vec::new();
             Stored::Memory(frame).load(&mut Vec::new(), &mut loaded)?;
             return self.add_rows(loaded.iter().flat_map(Loaded::pieces));
         }
         self.make_room(frame.bytes.len())?;
-        self.block.extend_from_slice(&frame.bytes);
+        self.block.extend_from_slice(frame.bytes);
         self.loaded_bytes += frame.loaded_bytes;
         Ok(())
     }
@@ -611,12 +698,12 @@ impl Loaded {
     fn size_bytes(&self) -> usize {
         let texts = [&self.ids, &self.ties].into_iter().flatten().map(ByteList::size_bytes).sum::<usize>();
         let codes = match &self.codes {
-            LoadedCodes::Narrow(codes) => codes.len(),
-            LoadedCodes::Wide(codes) => codes.len() * 4,
+            LoadedCodes::Narrow(codes) => codes.capacity(),
+            LoadedCodes::Wide(codes) => codes.capacity() * 4,
         };
         let rows = self.rows.as_ref().map_or(0, |rows| rows.len() * 4);
-        self.stretches.len() * STRETCH
-            + (self.keys.len() + self.times.len() + self.starts.len()) * 8
+        self.stretches.capacity() * STRETCH
+            + (self.keys.capacity() + self.times.capacity() + self.starts.capacity()) * 8
             + codes
             + rows
             + texts
@@ -737,7 +824,7 @@ mod tests {
             // In two rounds.
             writer.write_all(&[], &chunks[..1], partitioning.count()).unwrap();
             writer.write_all(&[], &chunks[1..], partitioning.count()).unwrap();
-            let packed = |chunks| Aside::packed(chunks, partitioning.count(), &context).unwrap();
+            let packed = |chunks| Packer::default().pack(chunks, partitioning.count(), &context).unwrap();
             let plain = |chunks| Aside::plain(chunks, partitioning.count(), &context).unwrap();
             // In one, of what was held in three ways.
             let mut other = AsideWriter::new(context.spill().unwrap(), &context).unwrap();
@@ -778,8 +865,10 @@ mod tests {
         let context = Context::from_json(&options.to_string()).unwrap();
         let chunks = chunks(true, Partitioning::for_rows(Some(1), false));
         let mut writer = AsideWriter::new(context.spill().unwrap(), &context).unwrap();
-        let together =
-            [Aside::packed(&chunks[..1], 1, &context).unwrap(), Aside::plain(&chunks[1..2], 1, &context).unwrap()];
+        let together = [
+            Packer::default().pack(&chunks[..1], 1, &context).unwrap(),
+            Aside::plain(&chunks[1..2], 1, &context).unwrap(),
+        ];
         writer.write_all(&together, &chunks[2..], 1).unwrap();
         let aside = writer.finish();
         let most = aside.stored(0).iter().map(Stored::bytes_to_load).max().unwrap();

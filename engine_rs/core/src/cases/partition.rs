@@ -16,6 +16,7 @@ use crate::log::encode::Encoded;
 use crate::log::text::TextColumn;
 
 /// A batch, sorted by partition.
+#[derive(Default)]
 pub struct Chunk {
     /// Where its first event stands in the input.
     pub first_order: u64,
@@ -36,6 +37,12 @@ pub enum Codes<N, W> {
     Narrow(N),
     /// Any.
     Wide(W),
+}
+
+impl<N: Default, W> Default for Codes<N, W> {
+    fn default() -> Codes<N, W> {
+        Codes::Narrow(N::default())
+    }
 }
 
 /// Rows of one partition that follow each other in the input, though others may lie between them.
@@ -164,6 +171,14 @@ impl Chunk {
         }
     }
 
+    /// Activity code per row, where none needs more than a byte; else empty.
+    pub fn narrow_codes(&self) -> &[u8] {
+        match &self.codes {
+            Codes::Narrow(codes) => codes,
+            Codes::Wide(_) => &[],
+        }
+    }
+
     /// Position of each row after `first_order`; empty where that is not kept.
     pub fn places(&self) -> &[u32] {
         self.rows.as_deref().unwrap_or_default()
@@ -178,14 +193,12 @@ impl Chunk {
     pub fn size_bytes(&self) -> usize {
         let lists = [&self.ids, &self.ties].into_iter().flatten().map(ByteList::size_bytes).sum::<usize>();
         let codes = match &self.codes {
-            Codes::Narrow(codes) => codes.len(),
-            Codes::Wide(codes) => codes.len() * 4,
+            Codes::Narrow(codes) => codes.capacity(),
+            Codes::Wide(codes) => codes.capacity() * 4,
         };
-        self.keys.len() * 8
+        (self.keys.capacity() + self.times.capacity() + self.starts.capacity()) * 8
             + codes
-            + self.times.len() * 8
-            + self.starts.len() * 8
-            + self.offsets.len() * 4
+            + self.offsets.capacity() * 4
             + self.rows.as_ref().map_or(0, |rows| rows.len() * 4)
             + lists
     }
@@ -208,6 +221,9 @@ impl Chunk {
         }
     }
 }
+
+/// A batch takes the space of one that was at most so many times as large.
+const SPACIOUS: usize = 2;
 
 /// Into how many partitions a log is split, by the bits of a hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -257,12 +273,14 @@ pub struct Partitioner {
     with_rows: bool,
     homes: Vec<u16>,
     cursors: Vec<u32>,
+    /// Chunks whose space may be used again.
+    spare: Vec<Chunk>,
 }
 
 impl Partitioner {
     /// A partitioner; `with_rows` keeps each event's input position.
     pub fn new(partitioning: Partitioning, with_rows: bool) -> Partitioner {
-        Partitioner { partitioning, with_rows, homes: Vec::new(), cursors: Vec::new() }
+        Partitioner { partitioning, with_rows, homes: Vec::new(), cursors: Vec::new(), spare: Vec::new() }
     }
 
     /// Into how many partitions batches are sorted.
@@ -272,11 +290,23 @@ impl Partitioner {
 
     /// The batch, sorted by partition.
     pub fn split(&mut self, batch: &Encoded<'_>) -> Chunk {
-        let offsets = self.count(batch.keys);
-        let (mut keys, mut times) = (vec![0; batch.keys.len()], vec![0; batch.keys.len()]);
-        let codes = match batch.codes.iter().fold(0, |all, &code| all | code) < 0x100 {
-            true => Codes::Narrow(self.spread_events(&offsets, batch, |code| code as u8, &mut keys, &mut times)),
-            false => Codes::Wide(self.spread_events(&offsets, batch, |code| code, &mut keys, &mut times)),
+        let rows = batch.keys.len();
+        // Space that is much too large would be held for nothing.
+        let spare = self.spare.pop().filter(|spare| spare.keys.capacity() / SPACIOUS <= rows);
+        let Chunk { mut offsets, mut keys, codes, mut times, .. } = spare.unwrap_or_default();
+        self.count(batch.keys, &mut offsets);
+        keys.resize(batch.keys.len(), 0);
+        times.resize(batch.keys.len(), 0);
+        let (mut narrow, mut wide) = match codes {
+            Codes::Narrow(narrow) => (narrow, Vec::new()),
+            Codes::Wide(wide) => (Vec::new(), wide),
+        };
+        let codes = if batch.codes.iter().fold(0, |all, &code| all | code) < 0x100 {
+            self.spread_events(&offsets, batch, |code| code as u8, (&mut keys, &mut times, &mut narrow));
+            Codes::Narrow(narrow)
+        } else {
+            self.spread_events(&offsets, batch, |code| code, (&mut keys, &mut times, &mut wide));
+            Codes::Wide(wide)
         };
         let mut chunk = Chunk {
             first_order: batch.first_order,
@@ -299,18 +329,32 @@ impl Partitioner {
         chunk
     }
 
-    /// The codes, each in its partition's stretch, and into `keys` and `times` those of the batch. One pass for the columns
-    /// that every log has: where a row goes is looked up once.
+    /// Takes back the space of chunks.
+    pub fn recycle(&mut self, chunks: impl Iterator<Item = Chunk>) {
+        self.spare.extend(chunks);
+    }
+
+    /// Bytes of space.
+    pub fn size_bytes(&self) -> usize {
+        self.spare.iter().map(Chunk::size_bytes).sum()
+    }
+
+    /// Gives some of the space back; returns whether there was any.
+    pub fn shrink(&mut self) -> bool {
+        self.spare.pop().is_some()
+    }
+
+    /// Into `keys`, `times` and `codes` those of the batch, each in its partition's stretch. One pass for the columns that
+    /// every log has: where a row goes is looked up once.
     fn spread_events<U: Copy + Default>(
         &mut self,
         offsets: &[u32],
         batch: &Encoded<'_>,
         to: impl Fn(u32) -> U,
-        keys: &mut [u64],
-        times: &mut [i64],
-    ) -> Vec<U> {
+        (keys, times, codes): (&mut [u64], &mut [i64], &mut Vec<U>),
+    ) {
         self.rewind(offsets);
-        let mut codes = vec![U::default(); batch.codes.len()];
+        codes.resize(batch.codes.len(), U::default());
         let rows = self.homes.iter().zip(batch.keys).zip(batch.times).zip(batch.codes);
         for (((&home, &key), &time), &code) in rows {
             let cursor = &mut self.cursors[usize::from(home)];
@@ -320,7 +364,6 @@ impl Partitioner {
             times[place] = time;
             codes[place] = to(code);
         }
-        codes
     }
 
     /// The values of another column, each in its partition's stretch.
@@ -341,17 +384,17 @@ impl Partitioner {
         self.cursors.extend_from_slice(&offsets[..offsets.len() - 1]);
     }
 
-    /// Finds each row's partition; returns where partitions begin.
-    fn count(&mut self, keys: &[u64]) -> Vec<u32> {
+    /// Finds each row's partition; where partitions begin comes in place of what `offsets` holds.
+    fn count(&mut self, keys: &[u64], offsets: &mut Vec<u32>) {
         let partitioning = self.partitioning;
         self.homes.clear();
         self.homes.extend(keys.iter().map(|&key| partitioning.of(key) as u16));
-        let mut offsets = vec![0u32; partitioning.count() + 1];
+        offsets.clear();
+        offsets.resize(partitioning.count() + 1, 0);
         self.homes.iter().for_each(|&home| offsets[usize::from(home) + 1] += 1);
         for i in 1..offsets.len() {
             offsets[i] += offsets[i - 1];
         }
-        offsets
     }
 }
 

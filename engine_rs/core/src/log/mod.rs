@@ -9,6 +9,7 @@ use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 use serde_json::{Map, Value, json};
 
 pub mod byte_list;
+mod cache;
 pub mod encode;
 pub mod labels;
 pub mod normalise;

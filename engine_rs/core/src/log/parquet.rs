@@ -1,8 +1,9 @@
 //! How is Parquet read? Footers first, then each row group as a task of its own, only the columns asked for.
 
 use std::fs::File;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray, new_null_array};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
@@ -12,9 +13,13 @@ use parquet::arrow::arrow_reader::{
 };
 
 use crate::error::{Error, Result, quietly};
+use crate::log::cache::Cached;
 use crate::log::paths::{FoundFile, expand};
 use crate::log::source::{FileInfo, Source, Task, TaskQueue};
 use crate::log::unify::Unified;
+
+/// Files below this size are not asked about.
+const FEWEST_CACHED_BYTES: u64 = 1 << 20;
 
 /// Parquet files with one schema between them.
 pub struct ParquetSource {
@@ -28,6 +33,7 @@ struct ParquetFile {
     rows: u64,
     metadata: ArrowReaderMetadata,
     partitions: Vec<(String, PartitionValue)>,
+    cached: OnceLock<Arc<Cached>>,
 }
 
 #[derive(Clone)]
@@ -72,7 +78,18 @@ impl ParquetFile {
             };
             (key.clone(), value)
         });
-        Ok(ParquetFile { path, bytes, rows, metadata, partitions: partitions.collect() })
+        let partitions = partitions.collect();
+        Ok(ParquetFile { path, bytes, rows, metadata, partitions, cached: OnceLock::new() })
+    }
+
+    /// What was cached of it when that was first asked, if it is large enough to matter.
+    fn cached(&self) -> Arc<Cached> {
+        let look = || {
+            let is_large = self.bytes >= FEWEST_CACHED_BYTES;
+            let file = is_large.then(|| File::open(&*self.path).ok()).flatten();
+            Arc::new(file.map(|file| Cached::now(&file, self.bytes)).unwrap_or_default())
+        };
+        Arc::clone(self.cached.get_or_init(look))
     }
 
     /// The file's own columns, then those of its folders.
@@ -153,7 +170,9 @@ impl Source for ParquetSource {
         let metadata = self.files.iter().map(|file| with_dictionaries(file, dictionary)).collect::<Result<_>>()?;
         let files = Arc::clone(&self.files);
         let columns = columns.to_vec();
-        Ok(Box::new(RowGroupQueue { files, metadata, columns, batch_rows, groups, next: AtomicUsize::new(0) }))
+        self.files.iter().for_each(|file| drop(file.cached()));
+        let (next, makes_way) = (AtomicUsize::new(0), AtomicBool::new(false));
+        Ok(Box::new(RowGroupQueue { files, metadata, columns, batch_rows, groups, next, makes_way }))
     }
 }
 
@@ -188,6 +207,7 @@ struct RowGroupQueue {
     batch_rows: usize,
     groups: Vec<RowGroup>,
     next: AtomicUsize,
+    makes_way: AtomicBool,
 }
 
 impl TaskQueue for RowGroupQueue {
@@ -203,9 +223,15 @@ impl TaskQueue for RowGroupQueue {
             columns: self.columns.clone(),
             partitions: file.partitions.clone(),
             path: file.path.clone(),
+            cached: self.makes_way.load(Ordering::Relaxed).then(|| file.cached()),
+            passing: None,
         };
         let path = Some(file.path.clone());
         Ok(Some(Task { seq: seq as u64, first_row: group.first_row, path, batches: Box::new(batches) }))
+    }
+
+    fn make_way(&self) {
+        self.makes_way.store(true, Ordering::Relaxed);
     }
 }
 
@@ -220,11 +246,27 @@ struct Batches {
     columns: Vec<String>,
     partitions: Vec<(String, PartitionValue)>,
     path: Arc<str>,
+    /// What was cached of the file, where the rest need not be any more once the row group was read.
+    cached: Option<Arc<Cached>>,
+    /// The file again, and where the row group lies in it.
+    passing: Option<(File, Range<u64>)>,
 }
 
 impl Batches {
-    fn open(&self, metadata: ArrowReaderMetadata) -> Result<ParquetRecordBatchReader> {
+    fn open(&mut self, metadata: ArrowReaderMetadata) -> Result<ParquetRecordBatchReader> {
         let handle = File::open(&*self.path).map_err(|error| Error::io("open", self.path.as_ref().as_ref(), &error))?;
+        if self.cached.is_some()
+            && let Ok(handle) = handle.try_clone()
+        {
+            let columns = metadata.metadata().row_group(self.group).columns().iter();
+            // What is wrong with it is told when it is read.
+            let all = quietly(|| {
+                let all =
+                    columns.map(|column| column.byte_range()).map(|(from, bytes)| from..from.saturating_add(bytes));
+                all.reduce(|all, one| all.start.min(one.start)..all.end.max(one.end))
+            });
+            self.passing = all.ok().flatten().map(|all| (handle, all));
+        }
         let schema = metadata.schema();
         let own: Vec<usize> = self.columns.iter().filter_map(|name| schema.index_of(name).ok()).collect();
         quietly(|| {
@@ -278,6 +320,9 @@ impl Iterator for Batches {
         let outcome = match quietly(|| reader.next()) {
             Ok(None) => {
                 self.reader = None;
+                if let (Some(cached), Some((file, row_group))) = (&self.cached, self.passing.take()) {
+                    cached.give_up(&file, row_group);
+                }
                 return None;
             }
             Ok(Some(Ok(batch))) => self.arrange(&batch),

@@ -26,6 +26,9 @@ pub trait TaskQueue: Send + Sync {
     /// # Errors
     /// IO or INVALID_DATA from the source.
     fn next(&self) -> Result<Option<Task>>;
+
+    /// Says that rows wait on disk by now: the system's cache is wanted for them, and not for tasks that are yet to come.
+    fn make_way(&self) {}
 }
 
 /// What a description says about one file.
