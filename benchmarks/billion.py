@@ -58,12 +58,15 @@ TOLD = (
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of the logs.")
 @click.option("--folder", type=click.Path(), help="Where logs and spilled rows lie.  [default: the system's]")
 @click.option("--spill-dir", type=click.Path(), help="Where spilled rows lie.  [default: a folder in --folder]")
+@click.option("--cold", is_flag=True, help="Have every run read the log from the disk, also one that is in the cache.")
 @click.option("--keep", is_flag=True, help="Keep the logs in --folder, for another time.")
 @click.option("--output", "-o", type=click.Path(), help="The report.  [default: in benchmarks/results]")
 def main(folder: str | None, spill_dir: str | None, keep: bool, output: str | None, **given: Any) -> None:
     """Parses the command line."""
     if keep and folder is None:
         raise click.UsageError("--keep needs --folder.")
+    if given["cold"] and not hasattr(os, "posix_fadvise"):
+        raise click.UsageError("--cold is not possible on this system.")
     settings = given | {"engines": [name for name in given["engines"] or PEERS if name != "none"]}
     settings["layouts"] = list(given["layouts"])
     settings["spill_on"] = _file_system(spill_dir or folder or tempfile.gettempdir())
@@ -149,7 +152,7 @@ def _measured(
         "log": str(log),
         "warm": str(warm),
     }
-    rounds = [run_job(job | {"engine": BATCHES}, settings["timeout"]) for _ in range(settings["read_rounds"])]
+    rounds = [_run(job | {"engine": BATCHES}, settings) for _ in range(settings["read_rounds"])]
     worst = next((one for one in rounds if one["status"] != "ok"), None)
     read = {key: worst[key] for key in ("status", "reason")} if worst else summary(rounds, settings["events"])
     yield {"layout": layout, "engine": BATCHES, **read}
@@ -184,6 +187,7 @@ def _mined(log: Path, settings: dict[str, Any], out: Path, spill: Path) -> tuple
     command = _pycjm("mine", log, "--out", out, "--overwrite", "--top", TOP, *asked, *space, "-q")
     rounds: list[dict[str, Any]] = []
     for _ in range(settings["rounds"]):
+        _make_ready(log, settings)
         one = run_command(command, settings["timeout"], threads=settings["threads"], memory_bytes=settings["memory"])
         if one["status"] != "ok":
             return one, None
@@ -200,12 +204,28 @@ def _mined(log: Path, settings: dict[str, Any], out: Path, spill: Path) -> tuple
     return result, mine.answers("all", {name: pq.read_table(out / f"{name}.parquet") for name in MEASURES})
 
 
+def _run(job: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+    _make_ready(Path(job["log"]), settings)
+    return run_job(job, settings["timeout"])
+
+
+def _make_ready(log: Path, settings: dict[str, Any]) -> None:
+    """Has the system forget what it has cached of the log, if every run is to read it from the disk.
+
+    A log that is larger than the memory is read from the disk anyhow. What an event costs in it can only be compared
+    with what one costs in a small log if that is, too.
+    """
+    if settings["cold"]:
+        with log.open("rb") as file:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
 def _asked(job: dict[str, Any], known: Answers | None, settings: dict[str, Any]) -> dict[str, Any]:
     """What came of one peer, whose answers are compared with pycjm's."""
     package = missing(job["engine"])
     if package is not None:
         return {"status": "skipped", "reason": f"not installed: pip install {package}"}
-    told = run_job(job, settings["timeout"])
+    told = _run(job, settings)
     if known is None and told["status"] == "ok":
         return {"status": "skipped", "reason": "pycjm gave no answers to compare with"}
     return summary([judged(told, known, job["engine"])[0]], settings["events"])

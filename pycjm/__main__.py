@@ -1,5 +1,7 @@
 """How does the program begin? ``pycjm``, or ``python -m pycjm`` where its script is not on the path."""
 
+import gc
+
 from . import _signals
 
 
@@ -12,6 +14,8 @@ def main() -> None:
         run()
     finally:
         _signals.ignore()
+        # The process ends: nobody needs its memory back object by object, which would take as long as much of the work.
+        gc.freeze()
 
 
 if __name__ == "__main__":

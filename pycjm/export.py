@@ -10,6 +10,7 @@ A pipe or a device cannot be renamed to: it gets the content when that is whole.
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import re
@@ -333,10 +334,32 @@ def _open_special(path: Path) -> BinaryIO:
     return open(path if own is None else os.dup(own), "wb")
 
 
+STEP_BYTES = 16 << 20
+
+
+class _InSteps(io.FileIO):
+    """A file whose bytes are brought to the disk step by step, so that none of the waits is long.
+
+    Nothing interrupts a process that waits for the disk: with all of a large file left to the end, that would be for
+    seconds.
+    """
+
+    _waiting = 0
+
+    def write(self, data: Any) -> int:
+        """Write at most as much as is brought to the disk at once; the buffer in front comes with the rest again."""
+        written = super().write(memoryview(data)[: STEP_BYTES - self._waiting]) or 0
+        self._waiting += written
+        if self._waiting >= STEP_BYTES:
+            os.fsync(self.fileno())
+            self._waiting = 0
+        return written
+
+
 @contextmanager
 def _file(path: str, *, shown: Path, mode: str = "xb") -> Iterator[BinaryIO]:
     """A file that is on the disk when the block ends. Its errors name `shown`, not the temporary path."""
-    with explained(shown), open(path, mode) as file:
+    with explained(shown), io.BufferedWriter(_InSteps(path, mode)) as file:
         yield file
         file.flush()
         os.fsync(file.fileno())

@@ -27,8 +27,10 @@ def billion(tmp_path: Path, *more: object) -> dict[str, Any]:
 
 def test_all_that_was_asked_is_in_the_report(tmp_path: Path) -> None:
     report = billion(
-        tmp_path, "--layout", "shuffled", "--read-rounds", 2, "--engine", "polars-streaming", "--memory", "2GiB"
+        *(tmp_path, "--layout", "shuffled", "--read-rounds", 2, "--engine", "polars-streaming", "--memory", "2GiB"),
+        "--cold",
     )
+    assert report["settings"]["cold"] is True
     assert list(report) == [
         *("made_by", "version", "created_at", "machine", "versions", "commit", "settings", "results"),
     ]

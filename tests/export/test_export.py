@@ -423,6 +423,26 @@ def test_a_full_disk_is_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert os.listdir(tmp_path) == []
 
 
+def test_a_large_file_is_brought_to_the_disk_in_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    sync = os.fsync
+
+    def fsync(handle: int) -> None:
+        sizes.append(os.fstat(handle).st_size)
+        sync(handle)
+
+    monkeypatch.setattr(export.os, "fsync", fsync)
+    monkeypatch.setattr(export, "STEP_BYTES", 50_000)
+    content = bytes(range(256)) * 2_000
+    with export.whole_file(tmp_path / "out.bin") as file:
+        for part in (content[:10], content[10:70_000], content[70_000:410_000], content[410_000:]):
+            assert file.write(part) == len(part)
+    assert (tmp_path / "out.bin").read_bytes() == content
+    of_file = sizes[: sizes.index(len(content)) + 1]
+    assert len(of_file) > len(content) // 50_000
+    assert all(after - before <= 50_000 for before, after in zip([0, *of_file], of_file, strict=False))
+
+
 LIMITED = """
 import resource, signal, sys
 import pyarrow as pa

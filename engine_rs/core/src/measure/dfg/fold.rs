@@ -251,10 +251,11 @@ impl State {
                 break;
             }
             let (slot, bin) = (&mut slots[number], &mut bins[number]);
-            let filled = slot.filled();
-            bin[filled % BIN] = times[1].wrapping_sub(times[0]);
-            *slot = slot.with(case);
-            if filled + 1 == BIN {
+            // Read once, and not again behind what is written to the bin.
+            let before = *slot;
+            bin[before.filled() % BIN] = times[1].wrapping_sub(times[0]);
+            *slot = before.with(case);
+            if before.filled() + 1 == BIN {
                 *kept_bytes += empty(slot, bin, edges, number, asked.as_deref().unwrap_or(&[]));
             }
             done += 1;
