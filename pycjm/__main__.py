@@ -8,8 +8,12 @@ from . import _signals
 def main() -> None:
     """The program; ready for signals before anything else is loaded."""
     _signals.end_at_once()
+    # What is loaded stays: to look for cycles in it again and again takes time, and finds nothing.
+    gc.disable()
     from .cli import main as run
 
+    gc.freeze()
+    gc.enable()
     try:
         run()
     finally:

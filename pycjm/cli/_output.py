@@ -98,7 +98,8 @@ def table(
         if name in left:
             made.add_column(Text(name), overflow="fold", min_width=min(widest, LABEL_WIDTH))
         else:
-            made.add_column(Text(name), justify="right", no_wrap=True, min_width=widest)
+            # Of a given width: rich need not measure every cell once more.
+            made.add_column(Text(name), justify="right", no_wrap=True, width=widest)
     for row in cells:
         made.add_row(*row)
     # A title inside the table would be broken to the table's width.
