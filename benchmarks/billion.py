@@ -44,6 +44,8 @@ TOLD = (
     *("peak_reserved_bytes", "spilled_bytes", "process_peak_memory_bytes"),
 )
 """What is taken from ``run.json``."""
+IN_MEMORY = ("tmpfs", "ramfs")
+FOLDER = click.Path(exists=True, file_okay=False)
 
 
 @click.command(help=__doc__.split("\n\n")[0])
@@ -56,8 +58,8 @@ TOLD = (
 @click.option("--engine", "engines", multiple=True, help=f"Repeatable; 'none' for none.  [default: {', '.join(PEERS)}]")
 @click.option("--timeout", type=float, default=3600, show_default=True, help="Seconds of a run.")
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of the logs.")
-@click.option("--folder", type=click.Path(), help="Where logs and spilled rows lie.  [default: the system's]")
-@click.option("--spill-dir", type=click.Path(), help="Where spilled rows lie.  [default: a folder in --folder]")
+@click.option("--folder", type=FOLDER, help="Where logs and spilled rows lie.  [default: the system's]")
+@click.option("--spill-dir", type=FOLDER, help="Where spilled rows lie.  [default: a folder in --folder]")
 @click.option("--cold", is_flag=True, help="Have every run read the log from the disk, also one that is in the cache.")
 @click.option("--keep", is_flag=True, help="Keep the logs in --folder, for another time.")
 @click.option("--output", "-o", type=click.Path(), help="The report.  [default: in benchmarks/results]")
@@ -65,10 +67,12 @@ def main(folder: str | None, spill_dir: str | None, keep: bool, output: str | No
     """Parses the command line."""
     if keep and folder is None:
         raise click.UsageError("--keep needs --folder.")
-    if given["cold"] and not hasattr(os, "posix_fadvise"):
-        raise click.UsageError("--cold is not possible on this system.")
+    log_on = _file_system(folder or tempfile.gettempdir())
+    if given["cold"] and (not hasattr(os, "posix_fadvise") or log_on in IN_MEMORY):
+        raise click.UsageError("--cold needs a system that forgets a file, and a --folder that is not in memory.")
     settings = given | {"engines": [name for name in given["engines"] or PEERS if name != "none"]}
     settings["layouts"] = list(given["layouts"])
+    settings["log_on"] = log_on
     settings["spill_on"] = _file_system(spill_dir or folder or tempfile.gettempdir())
     for name in settings["engines"]:
         if name not in ENGINES:

@@ -348,7 +348,7 @@ class _InSteps(io.FileIO):
 
     def write(self, data: Any) -> int:
         """Write at most as much as is brought to the disk at once; the buffer in front comes with the rest again."""
-        written = super().write(memoryview(data)[: STEP_BYTES - self._waiting]) or 0
+        written = super().write(memoryview(data).cast("B")[: STEP_BYTES - self._waiting]) or 0
         self._waiting += written
         if self._waiting >= STEP_BYTES:
             os.fsync(self.fileno())

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +46,41 @@ def test_all_that_was_asked_is_in_the_report(tmp_path: Path) -> None:
     assert {phase["name"] for phase in one["run"]["phases"]} >= {"mining", "finishing"}
     assert len(results["pyarrow batches"]["rounds"]) == 2
     assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
+
+
+@pytest.mark.skipif(not hasattr(os, "RWF_NOWAIT"), reason="this system does not tell what it has cached")
+def test_what_is_cold_is_not_cached(tmp_path: Path) -> None:
+    spec = importlib.util.spec_from_file_location("billion", ROOT / "benchmarks" / "billion.py")
+    assert spec is not None
+    assert spec.loader is not None
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    path = tmp_path / "log"
+    with path.open("wb") as file:
+        file.write(bytes(1 << 20))
+        file.flush()
+        os.fsync(file.fileno())
+
+    def is_cached() -> bool:
+        with path.open("rb") as file, suppress(BlockingIOError):
+            return os.preadv(file.fileno(), [bytearray(1)], 1 << 19, os.RWF_NOWAIT) == 1
+        return False
+
+    assert is_cached()
+    script._make_ready(path, {"cold": False})
+    assert is_cached()
+    script._make_ready(path, {"cold": True})
+    if is_cached():
+        pytest.skip("this file system keeps what it is told to forget")
+
+
+@pytest.mark.skipif(not os.path.isdir("/dev/shm"), reason="no file system in memory is known here")
+def test_a_log_in_memory_cannot_be_cold(tmp_path: Path) -> None:
+    script = ROOT / "benchmarks" / "billion.py"
+    command = [sys.executable, script, "--events", "1k", "--cold", "--folder", "/dev/shm", "-o", tmp_path / "report"]
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=300, check=False)
+    assert (done.returncode, "--cold needs" in done.stderr) == (2, True), done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_has_no_time_has_a_reason(tmp_path: Path) -> None:

@@ -34,6 +34,18 @@ def test_native_commands_do_without_numpy(command: str, golden: str) -> None:
     assert run(command, golden, "--quiet").stderr.splitlines()[-1] == "[]"
 
 
+def test_cycles_are_collected_while_a_command_works() -> None:
+    code = """
+import gc, sys
+import pycjm.cli
+from pycjm.__main__ import main
+pycjm.cli.main = lambda: print(gc.isenabled(), gc.get_freeze_count() > 0)
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.split() == ["True", "True"]
+
+
 def test_other_backends_load_numpy_and_say_the_same(golden: str) -> None:
     alone, with_numpy = (run("mine", golden, "--quiet", "--backend", name) for name in ("native", "reference"))
     assert "numpy" in with_numpy.stderr.splitlines()[-1]

@@ -701,7 +701,14 @@ impl<'a> Splitter<'a> {
         if self.held_bytes + of_chunks * copies > self.quota_bytes {
             return self.put_aside();
         }
-        self.make_room((of_chunks * copies).saturating_sub(self.packer.size_bytes() as u64))?;
+        loop {
+            // The packer's own space counts as long as it does not give way, too.
+            let own = self.packer.size_bytes();
+            self.make_room((of_chunks * copies).saturating_sub(own as u64))?;
+            if self.packer.size_bytes() == own {
+                break;
+            }
+        }
         self.chunks.sort_by_key(|chunk| chunk.first_order);
         let partitions = self.partitioner.partitions();
         let aside = match self.memory_is_short {

@@ -295,8 +295,11 @@ impl Partitioner {
         let spare = self.spare.pop().filter(|spare| spare.keys.capacity() / SPACIOUS <= rows);
         let Chunk { mut offsets, mut keys, codes, mut times, .. } = spare.unwrap_or_default();
         self.count(batch.keys, &mut offsets);
-        keys.resize(batch.keys.len(), 0);
-        times.resize(batch.keys.len(), 0);
+        // Exactly: what was too small grows by doubling else.
+        keys.reserve_exact(rows.saturating_sub(keys.len()));
+        keys.resize(rows, 0);
+        times.reserve_exact(rows.saturating_sub(times.len()));
+        times.resize(rows, 0);
         let (mut narrow, mut wide) = match codes {
             Codes::Narrow(narrow) => (narrow, Vec::new()),
             Codes::Wide(wide) => (Vec::new(), wide),
@@ -354,6 +357,7 @@ impl Partitioner {
         (keys, times, codes): (&mut [u64], &mut [i64], &mut Vec<U>),
     ) {
         self.rewind(offsets);
+        codes.reserve_exact(batch.codes.len().saturating_sub(codes.len()));
         codes.resize(batch.codes.len(), U::default());
         let rows = self.homes.iter().zip(batch.keys).zip(batch.times).zip(batch.codes);
         for (((&home, &key), &time), &code) in rows {

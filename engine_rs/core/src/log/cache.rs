@@ -31,15 +31,17 @@ impl Cached {
         Cached { section_bytes, cold: middles.map(|middle| is_cold(file, middle.min(bytes - 1))).collect() }
     }
 
-    /// Gives up a `stretch` of the `file`, if it was not cached.
+    /// Gives up what lies in a `stretch` of the `file` and was not cached.
     pub fn give_up(&self, file: &File, stretch: Range<u64>) {
-        let section = stretch.start.checked_div(self.section_bytes).unwrap_or(0);
-        if self.cold.get(section as usize).is_some_and(|&cold| cold) {
-            // With some of what came before it, where it is short: the system gives up no less than what it reads at once.
-            let from = stretch.start.min(stretch.end.saturating_sub(FEWEST_BYTES)).max(section * self.section_bytes);
+        let Some(first) = stretch.start.checked_div(self.section_bytes) else { return };
+        // With some of what came before it, where it is short: the system gives up no less than what it reads at once.
+        let from = stretch.start.min(stretch.end.saturating_sub(FEWEST_BYTES)).max(first * self.section_bytes);
+        for (section, _) in (0u64..).zip(&self.cold).skip(first as usize).filter(|&(_, &cold)| cold) {
+            let begins = section * self.section_bytes;
+            let (from, to) = (from.max(begins), stretch.end.min(begins + self.section_bytes));
             // No bytes would stand for all to the end of the file.
-            if from < stretch.end {
-                forget(file, from, stretch.end - from);
+            if from < to {
+                forget(file, from, to - from);
             }
         }
     }
@@ -103,6 +105,14 @@ mod tests {
             cached.give_up(&file, stretch);
         }
         assert!(!is_cold(&file, HALF / 2) && is_cold(&file, HALF * 3 / 2));
+        // A stretch of both, wherever it begins.
+        let file = written();
+        file.read_exact_at(&mut half, HALF).unwrap();
+        let cached = Cached::now(&file, 2 * HALF);
+        assert_eq!(cached.cold, [true, false]);
+        file.read_exact_at(&mut half, 0).unwrap();
+        cached.give_up(&file, HALF / 4..2 * HALF);
+        assert!(!is_cold(&file, HALF * 3 / 2) && is_cold(&file, HALF / 2));
     }
 
     #[test]
