@@ -18,7 +18,7 @@ def main() -> None:
         run()
     finally:
         _signals.ignore()
-        # The process ends: nobody needs its memory back object by object, which would take as long as much of the work.
+        # The process ends, and its memory with it: there is no need to look for cycles one last time.
         gc.freeze()
 
 

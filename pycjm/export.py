@@ -335,6 +335,7 @@ def _open_special(path: Path) -> BinaryIO:
 
 
 STEP_BYTES = 16 << 20
+"""Bytes of a file that are brought to the disk at once."""
 
 
 class _InSteps(io.FileIO):
